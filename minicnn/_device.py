@@ -1,0 +1,127 @@
+"""Devices: where a tensor lives, and which implementation of an operation runs there.
+
+An operation is defined once, in `minicnn/ops/<family>.py`, as plain NumPy functions. A device may
+have a twin of such a function: the same name in the file of the same name, for instance
+`minicnn/cpu/conv.py: conv2d_forward`. `on(device, conv2d_forward)` finds it. That is all the
+dispatch there is: searching the source for `conv2d_forward` shows every implementation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
+from types import TracebackType
+from typing import Any, TypeVar
+
+from .errors import DeviceError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+NAMES = ("reference", "cpu", "cuda", "cuda:sim")
+_FOLDERS = {"cpu": "cpu", "cuda": "cuda", "cuda:sim": "cuda"}
+
+
+class Device(str):
+    """One of the names `reference`, `cpu`, `cuda`, `cuda:sim`; equal to the plain string."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"device({str.__repr__(self)})"
+
+
+_devices = {name: Device(name) for name in NAMES}
+
+
+def device(name: str) -> Device:
+    """Return the device of this name.
+
+    Raises DeviceError for a name that is not one of `reference`, `cpu`, `cuda`, `cuda:sim`.
+    """
+    found = _devices.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise DeviceError(f"device: {name!r} is unknown; there are {', '.join(map(repr, NAMES))}")
+    return found
+
+
+class _Current(threading.local):
+    device = _devices["cpu"]
+
+
+_current = _Current()
+
+
+def current_device() -> Device:
+    """Return the device on which new tensors of this thread are made."""
+    return _current.device
+
+
+class use_device:  # noqa: N801 - used like a function
+    """Make new tensors on this device from now on, or inside a `with` block.
+
+        mc.use_device("reference")            # until changed
+        with mc.use_device("reference"): ...  # the former device comes back at the end
+    """
+
+    def __init__(self, name: str) -> None:
+        self._former = _current.device
+        _current.device = usable(device(name))
+
+    def __enter__(self) -> Device:
+        return _current.device
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        _current.device = self._former
+
+
+def usable(where: Device) -> Device:
+    """Return the device if arrays can be put there, else raise a DeviceError that says what is missing."""
+    if where == "cuda" and find_spec("cupy") is None:
+        raise DeviceError(
+            "device 'cuda' needs CuPy, which is not installed: pip install 'minicnn[cuda12]' (CUDA 12) "
+            "or 'minicnn[cuda13]' (CUDA 13)"
+        )
+    if where in ("cuda", "cuda:sim") and find_spec("minicnn.cuda") is None:
+        raise DeviceError(f"device {str(where)!r}: this version of minicnn has no CUDA kernels yet; use 'cpu'")
+    return where
+
+
+def put(array: Any, where: Device) -> Any:
+    """Return an array's values as an array of the kind that a device computes with, copying only if it must."""
+    if where == "cuda":
+        return import_module("cupy").asarray(array)
+    return array.get() if hasattr(array, "get") else array
+
+
+_implementations: dict[tuple[str, Callable[..., Any]], Callable[..., Any]] = {}
+
+
+def on(where: Device, function: F) -> F:
+    """Return this device's twin of a function of `minicnn.ops`, or the function itself.
+
+    `reference` always runs the definition; `cpu` and `cuda:sim` run it where they have no twin;
+    on `cuda` a missing twin is an error.
+    """
+    found = _implementations.get((where, function))
+    if found is None:
+        found = _implementations[where, function] = _find(where, function)
+    return found  # type: ignore[return-value]  # a twin has its definition's signature
+
+
+def _find(where: Device, function: Callable[..., Any]) -> Callable[..., Any]:
+    folder = _FOLDERS.get(where)
+    package, _, family = function.__module__.rpartition(".")
+    if folder is None or package != "minicnn.ops":
+        return function
+    name = f"minicnn.{folder}.{family}"
+    twin = getattr(import_module(name), function.__name__, None) if find_spec(name) else None
+    if twin is None and where == "cuda":
+        raise DeviceError(
+            f"{function.__name__} has no CUDA version: write it in minicnn/cuda/{family}.py and "
+            f"kernels/{family}.cu, or use device 'cpu'"
+        )
+    return twin or function

@@ -1,0 +1,455 @@
+"""The tape: operations that record how they were made, and the sweep that walks back through them.
+
+Each operation on tensors makes one `Function` instance, the edge from its result to its inputs. The
+chain rule needs, at every node, the *whole* gradient of the node before it is passed on, and this is why
+the sweep must follow an order. In
+
+    b = a + a          # node 1
+    c = b + b          # node 2
+
+c = 4a. Walking every *path* from c to a gives the right answer too, but there are 2 × 2 of them, and after
+64 such lines 2^64. Taking every *node* once, the last made first, takes two steps: node 2 sends 1 + 1 = 2
+to b, and only then node 1 sends 2 + 2 = 4 to a.
+
+An operation's inputs exist before it does. So the order of creation is a topological order, and the sweep
+is a sort: no recursion, however deep the network is.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ContextDecorator
+from itertools import count
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _inplace, _watch
+from ._device import Device
+from .errors import DeviceError, DTypeError, GradientError, NumericsError, ShapeError
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
+
+Array = Any  # a NumPy or CuPy array
+Hook = Callable[["Tensor"], "Tensor | None"]
+# Where a gradient goes: a node and which of its outputs, or a leaf tensor (then the number is −1);
+# and the shape and type that the gradient must have.
+Edge = tuple[Any, int, tuple[int, ...], Any]
+
+_creation = count()
+_by_creation = attrgetter("_created")
+
+
+class _Mode(threading.local):
+    recording = True
+
+
+_mode = _Mode()
+
+
+class _RecordingSwitch(ContextDecorator):
+    """Turn recording on the tape on or off, in a `with` block or in a decorated function."""
+
+    recording: bool
+
+    def __init__(self) -> None:
+        self._former: list[bool] = []
+
+    def __enter__(self) -> None:
+        self._former.append(_mode.recording)
+        _mode.recording = self.recording
+
+    def __exit__(self, *exception: object) -> None:
+        _mode.recording = self._former.pop()
+
+
+class no_grad(_RecordingSwitch):  # noqa: N801 - used like a function, named as in PyTorch
+    """Record nothing inside a `with mc.no_grad():` block or a function decorated with `@mc.no_grad()`."""
+
+    recording = False
+
+
+class enable_grad(_RecordingSwitch):  # noqa: N801 - as above
+    """Record again inside a block that stands in a `no_grad` block."""
+
+    recording = True
+
+
+def is_grad_enabled() -> bool:
+    """Return whether operations of this thread are being recorded."""
+    return _mode.recording
+
+
+class Function:
+    """An operation that can be differentiated; write one by giving `forward` and `backward`.
+
+        class Square(mc.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.save(x)
+                return x * x
+
+            @staticmethod
+            def backward(ctx, grad_output):
+                return grad_output * 2 * ctx.saved
+
+        y = Square.apply(x)
+
+    Both get plain arrays. `forward` may return several arrays; then `backward` gets several gradients, zeros
+    for an output that was not used. `backward` returns one gradient for each argument of `forward`, of
+    exactly that argument's shape, or None; arguments that are not tensors get None, and trailing Nones may
+    be left out. All built-in operations are written with this class.
+
+    `ctx` offers
+      `ctx.save(*values)`    keeps arrays (or nested tuples of them) for backward; freed by the sweep
+      `ctx.saved`            what was saved: the value itself if it was one, else a tuple
+      `ctx.needs_input_grad` one bool per argument: whether anybody wants its gradient
+      `ctx.device`           where the arrays live
+    and takes any other attribute.
+    """
+
+    needs_input_grad: tuple[bool, ...]
+    device: Device
+    saved: Any = None
+    _saved_at: int | None = None
+    _freed = False
+    _hooks: dict[int, list[Hook]] | None = None
+    _retained: dict[int, weakref.ref[Tensor]] | None = None
+    _outputs: tuple[tuple[tuple[int, ...], Any], ...] | None = None  # shapes and types, if there are several
+    _created: int
+    _edges: tuple[Edge | None, ...]
+
+    @staticmethod
+    def forward(ctx: Any, *args: Any) -> Any:
+        """Compute the result from plain arrays."""
+        raise NotImplementedError("a Function needs a static method forward(ctx, *arrays)")
+
+    @staticmethod
+    def backward(ctx: Any, *grad_outputs: Any) -> Any:
+        """Compute the gradients of the inputs from those of the outputs."""
+        raise NotImplementedError("a Function needs a static method backward(ctx, *grad_outputs)")
+
+    def save(self, *values: Any) -> None:
+        """Keep values for backward; arrays among them are guarded against in-place changes."""
+        self.saved = values[0] if len(values) == 1 else values
+        self._saved_at = _inplace.clock
+
+    @classmethod
+    def apply(cls, *args: Any) -> Any:
+        """Run `forward` on the arrays of the tensors among the arguments and record the operation."""
+        ctx = cls()
+        recording = _mode.recording
+        arrays, edges, needs = [], [], []
+        device = None
+        record = False
+        for argument in args:
+            edge = None
+            if isinstance(argument, _Tensor):
+                array = argument.data
+                if device is None:
+                    device = argument.device
+                elif device != argument.device:
+                    raise DeviceError(
+                        f"{cls.__name__}: inputs are on different devices, {device} and {argument.device}; "
+                        "move one with .to(device)"
+                    )
+                if recording and argument._requires_grad:
+                    node = argument._node
+                    edge = (argument if node is None else node, argument._index, array.shape, array.dtype)
+                    record = True
+                arrays.append(array)
+            else:
+                arrays.append(argument)
+            edges.append(edge)
+            needs.append(edge is not None)
+        if device is None:
+            raise DTypeError(f"{cls.__name__}: at least one argument must be a Tensor, see mc.tensor(data)")
+        ctx.device = device
+        ctx.needs_input_grad = tuple(needs)
+        if _watch.watchers:
+            result = _watch.forward(ctx, tuple(arrays), lambda: cls.forward(ctx, *arrays))
+        else:
+            result = cls.forward(ctx, *arrays)
+        if record:
+            ctx._created = next(_creation)
+            ctx._edges = tuple(edges)
+        if type(result) is tuple:
+            outputs = tuple(np.asarray(r) if isinstance(r, np.generic) else r for r in result)
+            ctx._outputs = tuple((r.shape, r.dtype) for r in outputs)
+            return tuple(
+                _wrap(r, device, ctx if record and r.dtype.kind == "f" else None, i)
+                for i, r in enumerate(outputs)
+            )
+        if isinstance(result, np.generic):  # NumPy's reductions give scalars
+            result = np.asarray(result)
+        return _wrap(result, device, ctx if record and result.dtype.kind == "f" else None, 0)
+
+
+def backward(
+    tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], retain_graph: bool = False
+) -> None:
+    """Add to `.grad` of every leaf that requires it the gradient of the sum of these tensors.
+
+    Raises GradientError for a tensor that is not on the tape, for a non-scalar without a gradient, and for
+    a second sweep over nodes whose saved arrays are gone.
+    """
+    roots = [(tensor, _seed("backward", tensor, gradient)) for tensor, gradient in zip(tensors, gradients)]
+    for leaf, array in _sweep(roots, retain_graph).items():
+        former = leaf.grad
+        leaf.grad = _wrap(array if former is None else former.data + array, leaf.device, None, 0)
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Tensor | Sequence[Tensor | None] | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool = False,
+) -> tuple[Tensor | None, ...]:
+    """Return the gradients of the sum of `outputs` with respect to `inputs`; no `.grad` is touched.
+
+    Raises GradientError for an input that the outputs do not depend on, unless `allow_unused`.
+    """
+    if create_graph:
+        raise GradientError(
+            "grad: create_graph=True asks for gradients of gradients; minicnn's backward passes are plain "
+            "array code and are not recorded (first order only)"
+        )
+    outputs = [outputs] if isinstance(outputs, _Tensor) else list(outputs)
+    inputs = [inputs] if isinstance(inputs, _Tensor) else list(inputs)
+    seeds = [grad_outputs] if grad_outputs is None or isinstance(grad_outputs, _Tensor) else list(grad_outputs)
+    if grad_outputs is None:
+        seeds = [None] * len(outputs)
+    if len(seeds) != len(outputs):
+        raise ShapeError(f"grad: {len(outputs)} outputs need as many grad_outputs, got {len(seeds)}")
+    for i, tensor in enumerate(inputs):
+        if not tensor.requires_grad:
+            raise GradientError(f"grad: inputs[{i}] does not require a gradient")
+    roots = [(tensor, _seed("grad", tensor, seed)) for tensor, seed in zip(outputs, seeds)]
+    found = _sweep(roots, bool(retain_graph), wanted=inputs)
+    for i, tensor in enumerate(inputs):
+        if tensor not in found and not allow_unused:
+            raise GradientError(
+                f"grad: the outputs do not depend on inputs[{i}]; allow_unused=True gives None for it"
+            )
+    return tuple(
+        _wrap(found[tensor].copy(), tensor.device, None, 0) if tensor in found else None for tensor in inputs
+    )
+
+
+def _seed(name: str, tensor: Tensor, gradient: Tensor | None) -> Array:
+    """Return the gradient from which the sweep starts, as an array of the tensor's shape and type."""
+    if not tensor.requires_grad:
+        raise GradientError(
+            f"{name}: the tensor does not require a gradient: nothing it was computed from has "
+            "requires_grad=True, or it was computed under no_grad"
+        )
+    data = tensor.data
+    if gradient is None:
+        if data.size != 1:
+            raise GradientError(
+                f"{name}: a gradient is made for a scalar only; the tensor has shape {data.shape}: reduce it, "
+                "for instance with .sum(), or give a gradient of that shape"
+            )
+        return np.ones_like(data)
+    if not isinstance(gradient, _Tensor):
+        raise DTypeError(f"{name}: gradient must be a Tensor, got {type(gradient).__name__}")
+    if gradient.shape != data.shape:
+        raise ShapeError(f"{name}: gradient has shape {gradient.shape}, the tensor has {data.shape}")
+    if gradient.device != tensor.device:
+        raise DeviceError(f"{name}: gradient is on {gradient.device}, the tensor on {tensor.device}")
+    return gradient.data.astype(data.dtype, copy=False)
+
+
+def _sweep(
+    roots: Iterable[tuple[Tensor, Array]], retain_graph: bool, wanted: Sequence[Tensor] | None = None
+) -> dict[Tensor, Array]:
+    """Walk the tape backwards; return the gradients of all leaves, or of the wanted tensors.
+
+    What a node saved is freed as soon as the node is done, so memory shrinks during the sweep.
+    """
+    leaves: dict[Tensor, Array] = {}
+    pending: dict[Function, list[Array | None]] = {}  # gradients that have arrived, per output of a node
+
+    def send(target: Any, index: int, array: Array) -> None:
+        if index < 0:
+            leaves[target] = array if target not in leaves else leaves[target] + array
+            return
+        slots = pending.get(target)
+        if slots is None:
+            slots = pending[target] = [None] * len(target._outputs or (0,))
+        former = slots[index]
+        slots[index] = array if former is None else former + array
+
+    for tensor, array in roots:
+        if tensor._node is None:
+            send(tensor, -1, array.copy())
+        else:
+            send(tensor._node, tensor._index, array)
+
+    found: dict[Tensor, Array] = {}
+    captured: dict[Function, list[Tensor]] = {}
+    for tensor in wanted or ():
+        if tensor._node is not None:
+            captured.setdefault(tensor._node, []).append(tensor)
+
+    nodes = _reachable(pending)
+    while nodes:
+        node = nodes.pop()
+        arrived = pending.pop(node, None)
+        if arrived is None:  # everything after it returned None
+            continue
+        if node._hooks or node._retained:
+            _show(node, arrived)
+        for tensor in captured.get(node, ()):
+            if arrived[tensor._index] is not None:
+                found[tensor] = arrived[tensor._index]
+        gradients = _run(node, arrived)
+        for edge, array in zip(node._edges, gradients):
+            if edge is not None and array is not None:
+                target, index, shape, dtype = edge
+                if array.shape != shape or array.dtype != dtype:
+                    array = _fitted(node, array, shape, dtype)
+                if index < 0 and not _is_new(array, node, arrived, gradients):
+                    array = array.copy(order="K")
+                send(target, index, array)
+        if not retain_graph:
+            node._freed = True
+            node.saved = None
+            node._edges = ()
+
+    for leaf, array in leaves.items():
+        for hook in leaf._hooks or ():
+            array = _hooked(hook, array, leaf.device)
+        leaves[leaf] = array
+    if wanted is None:
+        return leaves
+    return {**{tensor: leaves[tensor] for tensor in wanted if tensor in leaves}, **found}
+
+
+def _reachable(roots: Iterable[Function]) -> list[Function]:
+    """Return all nodes that the roots depend on, in the order of their creation."""
+    seen = set(roots)
+    stack = list(seen)
+    while stack:
+        node = stack.pop()
+        if node._freed:
+            raise GradientError(
+                f"backward: what {type(node).__name__} saved was freed by an earlier backward pass; "
+                "compute the result again, or call the first one with retain_graph=True"
+            )
+        for edge in node._edges:
+            if edge is not None and edge[1] >= 0 and edge[0] not in seen:
+                seen.add(edge[0])
+                stack.append(edge[0])
+    return sorted(seen, key=_by_creation)
+
+
+def _run(node: Function, arrived: list[Array | None]) -> tuple[Array | None, ...]:
+    """Return the node's gradients, one for each argument of its forward pass."""
+    if node._saved_at is not None and node._saved_at != _inplace.clock:
+        _refuse_changed(node)
+    if node._outputs is not None:
+        arrived = [
+            np.zeros(shape, dtype) if array is None and dtype.kind == "f" else array
+            for array, (shape, dtype) in zip(arrived, node._outputs)
+        ]
+    if _watch.watchers:
+        result = _watch.backward(node, tuple(arrived), lambda: node.backward(node, *arrived))
+    else:
+        result = node.backward(node, *arrived)
+    gradients = result if type(result) is tuple else (result,)
+    missing = len(node._edges) - len(gradients)
+    if missing < 0 or (missing and any(node._edges[len(gradients):])):
+        raise ShapeError(
+            f"{type(node).__name__}: backward returned {len(gradients)} gradients, "
+            f"forward has {len(node._edges)} arguments"
+        )
+    return gradients
+
+
+def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return a gradient in its input's type; refuse one of another shape, and numbers that are no floats."""
+    name = type(node).__name__
+    if not hasattr(array, "dtype"):
+        raise DTypeError(f"{name}: backward must return arrays or None, got {type(array).__name__}")
+    if array.shape != shape:
+        raise ShapeError(f"{name}: backward returned a gradient of shape {array.shape} for an input of {shape}")
+    if array.dtype.kind != "f":
+        raise DTypeError(f"{name}: backward returned a gradient of type {array.dtype}, its input has {dtype}")
+    return np.asarray(array).astype(dtype) if isinstance(array, np.generic) else array.astype(dtype, copy=False)
+
+
+def _is_new(array: Array, node: Function, arrived: list[Array | None], gradients: Sequence[Any]) -> bool:
+    """Return whether a leaf may keep this array as its own: nobody else can hold it."""
+    others = [*arrived, *gradients, *_arrays(node.saved)]
+    return array.base is None and sum(other is array for other in others) == 1
+
+
+def _arrays(saved: Any) -> Iterable[Array]:
+    """Yield the arrays in nested tuples, lists and dicts."""
+    if isinstance(saved, (tuple, list)):
+        for item in saved:
+            yield from _arrays(item)
+    elif isinstance(saved, dict):
+        yield from _arrays(tuple(saved.values()))
+    elif hasattr(saved, "dtype") and hasattr(saved, "base"):
+        yield saved
+
+
+def _refuse_changed(node: Function) -> None:
+    assert node._saved_at is not None
+    for array in _arrays(node.saved):
+        by = _inplace.changed_since(array, node._saved_at)
+        if by is not None:
+            raise NumericsError(
+                f"{type(node).__name__}: an array of shape {array.shape} that it saved for backward was changed "
+                f"in place by {by}; do that after backward, or on a copy"
+            )
+
+
+def _show(node: Function, arrived: list[Array | None]) -> None:
+    """Call the hooks of the node's outputs and fill in the `.grad` of those that retain it."""
+    for index, hooks in (node._hooks or {}).items():
+        for hook in hooks:
+            if arrived[index] is not None:
+                arrived[index] = _hooked(hook, arrived[index], node.device)
+    for index, reference in (node._retained or {}).items():
+        tensor, array = reference(), arrived[index]
+        if tensor is not None and array is not None:
+            former = tensor.grad
+            total = array.copy() if former is None else former.data + array
+            tensor.grad = _wrap(total, node.device, None, 0)
+
+
+def _hooked(hook: Hook, array: Array, device: Device) -> Array:
+    """Return what a hook makes of a gradient."""
+    result = hook(_wrap(array, device, None, 0))
+    if result is None:
+        return array
+    if not isinstance(result, _Tensor):
+        raise DTypeError(f"hook: must return a Tensor or None, got {type(result).__name__}")
+    if result.shape != array.shape:
+        raise ShapeError(f"hook: returned a gradient of shape {result.shape}, it got {array.shape}")
+    return result.data.astype(array.dtype, copy=False)
+
+
+class HookHandle:
+    """What `register_hook` returns: `remove()` takes the hook away again."""
+
+    def __init__(self, hooks: list[Any], hook: Any) -> None:
+        self._hooks, self._hook = hooks, hook
+
+    def remove(self) -> None:
+        """Take the hook away; a second call does nothing."""
+        if self._hook in self._hooks:
+            self._hooks.remove(self._hook)
+
+
+from ._tensor import Tensor as _Tensor  # noqa: E402 - Tensor and Function need each other
+from ._tensor import wrap as _wrap  # noqa: E402
