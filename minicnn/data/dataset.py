@@ -99,7 +99,9 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None
     Raises `ShapeError` where the lengths do not fit, or a fraction above 0 would give an empty part.
     """
     counts = _counts(lengths, len(dataset))
-    order = random_order(len(dataset), _seed("random_split", seed))
+    if seed is None:
+        seed = int(np.random.SeedSequence().generate_state(1)[0])
+    order = random_order(len(dataset), seed_number("random_split", seed))
     ends = np.cumsum(counts)
     return [Subset(dataset, order[end - count : end]) for count, end in zip(counts, ends)]
 
@@ -125,10 +127,12 @@ def _counts(lengths: Sequence[float], total: int) -> list[int]:
     return counts
 
 
-def _seed(name: str, seed: int | None) -> int:
-    if seed is None:
-        return int(np.random.SeedSequence().generate_state(1, np.uint64)[0])
-    return arguments.integer(name, "seed", seed, minimum=0)
+def seed_number(name: str, seed: SupportsIndex) -> int:
+    """Return a seed that is a whole number of 64 bits."""
+    number = arguments.integer(name, "seed", seed, minimum=0)
+    if number >= 2**64:
+        raise ShapeError(f"{name}: seed is {number}, needs less than 2**64")
+    return number
 
 
 def random_order(length: int, seed: int, stream: int = 0) -> list[int]:
@@ -137,7 +141,7 @@ def random_order(length: int, seed: int, stream: int = 0) -> list[int]:
     The order that sorts the first `length` numbers of Philox 4×64-10 keyed by (seed, stream): fixed by that
     algorithm's definition, not by the version of NumPy.
     """
-    key = np.array([seed % 2**64, stream], np.uint64)
+    key = np.array([seed, stream], np.uint64)
     numbers = np.random.Philox(key=key).random_raw(length)
     order: list[int] = np.argsort(numbers, kind="stable").tolist()
     return order

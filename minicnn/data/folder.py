@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -96,9 +97,7 @@ def _pictures(folder: Path, extensions: tuple[str, ...]) -> list[Path]:
     found = []
     for parent, subfolders, files in os.walk(folder):
         subfolders[:] = sorted(s for s in subfolders if not s.startswith("."))
-        found += [
-            Path(parent, f) for f in sorted(files) if f.lower().endswith(extensions) and not f.startswith(".")
-        ]
+        found += [Path(parent, f) for f in sorted(files) if f.lower().endswith(extensions) and not f.startswith(".")]
     return found
 
 
@@ -124,17 +123,15 @@ def read_image(path: str | os.PathLike[str], channels: int | None = None) -> Ima
 
 def _decode_with_pillow(data: bytes, name: str) -> tuple[npt.NDArray[Any], int]:
     """Return the samples, (H, W) or (H, W, 3), and the one that means white."""
-    import io
-
     try:
         from PIL import Image
     except ImportError:
         raise DataError(f"{name}: only PGM is read without Pillow; pip install pillow, or convert it to PGM") from None
     try:
         with Image.open(io.BytesIO(data)) as picture:
-            if picture.mode in ("I;16", "I;16B", "I;16L", "I"):  # 16 bits of grey; "I" from Pillow before 10
+            if picture.mode in ("I;16", "I"):  # 16 bits of grey; older versions of Pillow give them as "I"
                 return np.asarray(picture).astype(np.uint16), 65535
-            mode = "L" if picture.mode in ("1", "L", "LA", "La") else "RGB"
+            mode = "L" if picture.mode in ("1", "L", "LA") else "RGB"
             return np.asarray(picture.convert(mode)), 255
     except Exception as error:  # a decoder of Pillow may fail with any error of Python's
         raise DataError(f"{name}: not a picture that Pillow can read ({error}); get the file again") from None

@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from ..errors import DataError, DTypeError, ShapeError
 
-Samples = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+Samples = npt.NDArray[np.uint8 | np.uint16]
 
 _MAXVAL = 65535
 _COMMENT = re.compile(rb"#[^\r\n]*[\r\n]?")
@@ -81,7 +81,7 @@ def _header_number(data: bytes, position: int, name: str, field: str) -> tuple[i
         came = repr(data[position : position + 8]) if position < len(data) else "the end of the file"
         raise DataError(f"{name}: the header has {came} where the {field} should stand; get the file again")
     if end - position > 10:
-        raise DataError(f"{name}: the {field} has {end - position} digits, no picture is that large; get the file again")
+        raise DataError(f"{name}: the {field} has {end - position} digits, too many for a picture; get the file again")
     return int(data[position:end]), end
 
 

@@ -1,0 +1,17 @@
+"""Data: the ORL faces, the user's own pictures, and what is between them and the network."""
+
+from .dataset import Dataset, Subset, random_split
+from .folder import ImageFolder
+from .orl import ORLFaces, fetch_orl
+from .pgm import read_pgm, write_pgm
+
+__all__ = [
+    "Dataset",
+    "ImageFolder",
+    "ORLFaces",
+    "Subset",
+    "fetch_orl",
+    "random_split",
+    "read_pgm",
+    "write_pgm",
+]
