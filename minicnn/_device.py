@@ -58,7 +58,7 @@ def current_device() -> Device:
     return _current.device
 
 
-class use_device:  # noqa: N801 - used like a function
+class use_device:
     """Make new tensors on this device from now on, or inside a `with` block.
 
         mc.use_device("reference")            # until changed

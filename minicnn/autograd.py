@@ -67,13 +67,13 @@ class _RecordingSwitch(ContextDecorator):
         _mode.recording = self._former.pop()
 
 
-class no_grad(_RecordingSwitch):  # noqa: N801 - used like a function, named as in PyTorch
+class no_grad(_RecordingSwitch):
     """Record nothing inside a `with mc.no_grad():` block or a function decorated with `@mc.no_grad()`."""
 
     recording = False
 
 
-class enable_grad(_RecordingSwitch):  # noqa: N801 - as above
+class enable_grad(_RecordingSwitch):
     """Record again inside a block that stands in a `no_grad` block."""
 
     recording = True
@@ -143,29 +143,29 @@ class Function:
         """Run `forward` on the arrays of the tensors among the arguments and record the operation."""
         ctx = cls()
         recording = _mode.recording
-        arrays, edges, needs = [], [], []
-        device = None
         record = False
+        device = None
+        arrays: list[Any] = []
+        edges: list[Edge | None] = []
+        needs: list[bool] = []
         for argument in args:
-            edge = None
-            if isinstance(argument, _Tensor):
-                array = argument.data
-                if device is None:
-                    device = argument.device
-                elif device != argument.device:
-                    raise DeviceError(
-                        f"{cls.__name__}: inputs are on different devices, {device} and {argument.device}; "
-                        "move one with .to(device)"
-                    )
-                if recording and argument._requires_grad:
-                    node = argument._node
-                    edge = (argument if node is None else node, argument._index, array.shape, array.dtype)
-                    record = True
-                arrays.append(array)
-            else:
+            if not isinstance(argument, _Tensor):
                 arrays.append(argument)
-            edges.append(edge)
-            needs.append(edge is not None)
+                edges.append(None)
+                needs.append(False)
+                continue
+            array = argument.data
+            arrays.append(array)
+            if argument.device is not device:
+                device = _one_device(cls, device, argument.device)
+            if recording and argument._requires_grad:
+                record = True
+                node = argument._node
+                edges.append((argument if node is None else node, argument._index, array.shape, array.dtype))
+                needs.append(True)
+            else:
+                edges.append(None)
+                needs.append(False)
         if device is None:
             raise DTypeError(f"{cls.__name__}: at least one argument must be a Tensor, see mc.tensor(data)")
         ctx.device = device
@@ -186,7 +186,17 @@ class Function:
             )
         if isinstance(result, np.generic):  # NumPy's reductions give scalars
             result = np.asarray(result)
-        return _wrap(result, device, ctx if record and result.dtype.kind == "f" else None, 0)
+        if record and result.dtype.kind == "f":
+            return _wrap(result, device, ctx, 0)
+        return _wrap(result, device, None, 0)
+
+
+def _one_device(cls: type[Function], former: Device | None, device: Device) -> Device:
+    if former is not None and former != device:
+        raise DeviceError(
+            f"{cls.__name__}: inputs are on different devices, {former} and {device}; move one with .to(device)"
+        )
+    return device
 
 
 def backward(
@@ -244,7 +254,7 @@ def grad(
 
 def _seed(name: str, tensor: Tensor, gradient: Tensor | None) -> Array:
     """Return the gradient from which the sweep starts, as an array of the tensor's shape and type."""
-    if not tensor.requires_grad:
+    if not tensor._requires_grad:
         raise GradientError(
             f"{name}: the tensor does not require a gradient: nothing it was computed from has "
             "requires_grad=True, or it was computed under no_grad"
@@ -259,11 +269,12 @@ def _seed(name: str, tensor: Tensor, gradient: Tensor | None) -> Array:
         return np.ones_like(data)
     if not isinstance(gradient, _Tensor):
         raise DTypeError(f"{name}: gradient must be a Tensor, got {type(gradient).__name__}")
-    if gradient.shape != data.shape:
-        raise ShapeError(f"{name}: gradient has shape {gradient.shape}, the tensor has {data.shape}")
+    seed = gradient.data
+    if seed.shape != data.shape:
+        raise ShapeError(f"{name}: gradient has shape {seed.shape}, the tensor has {data.shape}")
     if gradient.device != tensor.device:
         raise DeviceError(f"{name}: gradient is on {gradient.device}, the tensor on {tensor.device}")
-    return gradient.data.astype(data.dtype, copy=False)
+    return seed if seed.dtype == data.dtype else seed.astype(data.dtype)
 
 
 def _sweep(
@@ -274,23 +285,13 @@ def _sweep(
     What a node saved is freed as soon as the node is done, so memory shrinks during the sweep.
     """
     leaves: dict[Tensor, Array] = {}
-    pending: dict[Function, list[Array | None]] = {}  # gradients that have arrived, per output of a node
-
-    def send(target: Any, index: int, array: Array) -> None:
-        if index < 0:
-            leaves[target] = array if target not in leaves else leaves[target] + array
-            return
-        slots = pending.get(target)
-        if slots is None:
-            slots = pending[target] = [None] * len(target._outputs or (0,))
-        former = slots[index]
-        slots[index] = array if former is None else former + array
-
+    pending: dict[Function, list[Array | None]] = {}  # what has arrived so far, per output of a node
     for tensor, array in roots:
-        if tensor._node is None:
-            send(tensor, -1, array.copy())
+        node = tensor._node
+        if node is None:
+            leaves[tensor] = leaves[tensor] + array if tensor in leaves else array.copy()
         else:
-            send(tensor._node, tensor._index, array)
+            _collect(pending, node, tensor._index, array)
 
     found: dict[Tensor, Array] = {}
     captured: dict[Function, list[Tensor]] = {}
@@ -306,36 +307,50 @@ def _sweep(
             continue
         if node._hooks or node._retained:
             _show(node, arrived)
-        for tensor in captured.get(node, ()):
-            if arrived[tensor._index] is not None:
-                found[tensor] = arrived[tensor._index]
+        if captured:
+            for tensor in captured.get(node, ()):
+                if arrived[tensor._index] is not None:
+                    found[tensor] = arrived[tensor._index]
         gradients = _run(node, arrived)
         for edge, array in zip(node._edges, gradients):
-            if edge is not None and array is not None:
-                target, index, shape, dtype = edge
-                if array.shape != shape or array.dtype != dtype:
-                    array = _fitted(node, array, shape, dtype)
-                if index < 0 and not _is_new(array, node, arrived, gradients):
-                    array = array.copy(order="K")
-                send(target, index, array)
+            if edge is None or array is None:
+                continue
+            target, index, shape, dtype = edge
+            if array.shape != shape or array.dtype is not dtype:
+                array = _fitted(node, array, shape, dtype)
+            if index >= 0:
+                _collect(pending, target, index, array)
+            elif target in leaves:
+                leaves[target] = leaves[target] + array
+            else:
+                leaves[target] = array if _is_new(array, node, arrived, gradients) else array.copy(order="K")
         if not retain_graph:
             node._freed = True
             node.saved = None
             node._edges = ()
 
-    for leaf, array in leaves.items():
-        for hook in leaf._hooks or ():
-            array = _hooked(hook, array, leaf.device)
-        leaves[leaf] = array
+    for leaf in leaves:
+        if leaf._hooks:
+            for hook in leaf._hooks:
+                leaves[leaf] = _hooked(hook, leaves[leaf], leaf.device)
     if wanted is None:
         return leaves
     return {**{tensor: leaves[tensor] for tensor in wanted if tensor in leaves}, **found}
 
 
+def _collect(pending: dict[Function, list[Array | None]], node: Function, index: int, array: Array) -> None:
+    """Add a gradient to what has arrived at one output of a node."""
+    slots = pending.get(node)
+    if slots is None:
+        slots = pending[node] = [None] * len(node._outputs or (0,))
+    former = slots[index]
+    slots[index] = array if former is None else former + array
+
+
 def _reachable(roots: Iterable[Function]) -> list[Function]:
     """Return all nodes that the roots depend on, in the order of their creation."""
     seen = set(roots)
-    stack = list(seen)
+    stack = [*seen]
     while stack:
         node = stack.pop()
         if node._freed:
@@ -347,7 +362,7 @@ def _reachable(roots: Iterable[Function]) -> list[Function]:
             if edge is not None and edge[1] >= 0 and edge[0] not in seen:
                 seen.add(edge[0])
                 stack.append(edge[0])
-    return sorted(seen, key=_by_creation)
+    return sorted(seen, key=_by_creation) if len(seen) > 1 else [*seen]
 
 
 def _run(node: Function, arrived: list[Array | None]) -> tuple[Array | None, ...]:
@@ -364,13 +379,18 @@ def _run(node: Function, arrived: list[Array | None]) -> tuple[Array | None, ...
     else:
         result = node.backward(node, *arrived)
     gradients = result if type(result) is tuple else (result,)
-    missing = len(node._edges) - len(gradients)
-    if missing < 0 or (missing and any(node._edges[len(gradients):])):
+    if len(gradients) != len(node._edges):
+        _check_count(node, len(gradients))
+    return gradients
+
+
+def _check_count(node: Function, count: int) -> None:
+    """Refuse too many gradients, and too few unless only arguments that need none are left out."""
+    if count > len(node._edges) or any(node._edges[count:]):
         raise ShapeError(
-            f"{type(node).__name__}: backward returned {len(gradients)} gradients, "
+            f"{type(node).__name__}: backward returned {count} gradients, "
             f"forward has {len(node._edges)} arguments"
         )
-    return gradients
 
 
 def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -387,8 +407,12 @@ def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) ->
 
 def _is_new(array: Array, node: Function, arrived: list[Array | None], gradients: Sequence[Any]) -> bool:
     """Return whether a leaf may keep this array as its own: nobody else can hold it."""
-    others = [*arrived, *gradients, *_arrays(node.saved)]
-    return array.base is None and sum(other is array for other in others) == 1
+    if array.base is not None:
+        return False
+    for other in arrived:
+        if other is array:
+            return False
+    return sum(other is array for other in gradients) == 1 and all(o is not array for o in _arrays(node.saved))
 
 
 def _arrays(saved: Any) -> Iterable[Array]:

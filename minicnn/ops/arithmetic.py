@@ -20,6 +20,11 @@ def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:
     """
     if gradient.shape == shape:
         return gradient
+    return _summed(gradient, shape)
+
+
+@ieee
+def _summed(gradient: Array, shape: tuple[int, ...]) -> Array:
     added = gradient.ndim - len(shape)
     repeated = tuple(range(added)) + tuple(
         added + i for i, size in enumerate(shape) if size == 1 and gradient.shape[added + i] != 1

@@ -26,10 +26,9 @@ Needs = tuple[bool, ...]
 
 @ieee
 def add_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    return x + y, (np.shape(x), np.shape(y))
+    return x + y, (getattr(x, "shape", ()), getattr(y, "shape", ()))  # a number has no shape
 
 
-@ieee
 def add_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
     x_shape, y_shape = cache
     return (
@@ -63,10 +62,9 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 
 @ieee
 def sub_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    return x - y, (np.shape(x), np.shape(y))
+    return x - y, (getattr(x, "shape", ()), getattr(y, "shape", ()))
 
 
-@ieee
 def sub_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
     x_shape, y_shape = cache
     return (
@@ -91,9 +89,8 @@ def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     if alpha != 1:
         other = mul(other, alpha)
     x, y = arguments.operands("sub", input, other)
-    for operand in (x, y):
-        if isinstance(operand, (bool, Tensor)) and getattr(operand, "dtype", np.dtype(bool)) == bool:
-            raise DTypeError("sub: bools have no difference; use != for exclusive or, or convert with .int()")
+    if any(isinstance(operand, Tensor) and operand.dtype.kind == "b" for operand in (input, other)):
+        raise DTypeError("sub: bools have no difference; use != for exclusive or, or convert with .int()")
     result: Tensor = Sub.apply(x, y)
     return result
 
@@ -243,7 +240,7 @@ def pow(input: Any, exponent: Any) -> Tensor:
     """
     x, y = arguments.operands("pow", input, exponent)
     base = x.dtype.kind if isinstance(x, Tensor) else "i" if isinstance(x, int) else "f"
-    if base != "f" and (isinstance(y, int) and y < 0 or isinstance(y, Tensor) and (y.data < 0).any()):
+    if base != "f" and ((isinstance(y, int) and y < 0) or (isinstance(y, Tensor) and (y.data < 0).any())):
         raise ShapeError("pow: an integer to a negative power is no integer; convert it with .float()")
     result: Tensor = Pow.apply(x, y)
     return result
