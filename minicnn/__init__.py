@@ -4,3 +4,16 @@ from ._device import device, use_device
 from ._tensor import Tensor, tensor
 from .autograd import Function, enable_grad, grad, is_grad_enabled, no_grad
 from .random import manual_seed
+
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
+if _TYPE_CHECKING:
+    from .gradient_checking import gradcheck
+
+
+def __getattr__(name: str) -> object:
+    if name == "gradcheck":  # the checker is loaded when it is first asked for
+        from .gradient_checking import gradcheck
+
+        return gradcheck
+    raise AttributeError(f"module 'minicnn' has no attribute {name!r}")

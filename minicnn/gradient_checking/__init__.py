@@ -1,0 +1,4 @@
+"""The gradient checker: compares a backward pass with the function itself, and says what is wrong with it."""
+
+from .check import gradcheck
+from .report import Diagnosis, Element, Report
