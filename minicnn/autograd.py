@@ -316,7 +316,7 @@ def _sweep(
             if edge is None or array is None:
                 continue
             target, index, shape, dtype = edge
-            if array.shape != shape or array.dtype is not dtype:
+            if not shape or getattr(array, "shape", None) != shape or array.dtype is not dtype:
                 array = _fitted(node, array, shape, dtype)
             if index >= 0:
                 _collect(pending, target, index, array)
@@ -394,7 +394,7 @@ def _check_count(node: Function, count: int) -> None:
 
 
 def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return a gradient in its input's type; refuse one of another shape, and numbers that are no floats."""
+    """Return a gradient as an array of its input's type; refuse one of another shape, and what is no float."""
     name = type(node).__name__
     if not hasattr(array, "dtype"):
         raise DTypeError(f"{name}: backward must return arrays or None, got {type(array).__name__}")
@@ -402,7 +402,8 @@ def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) ->
         raise ShapeError(f"{name}: backward returned a gradient of shape {array.shape} for an input of {shape}")
     if array.dtype.kind != "f":
         raise DTypeError(f"{name}: backward returned a gradient of type {array.dtype}, its input has {dtype}")
-    return np.asarray(array).astype(dtype) if isinstance(array, np.generic) else array.astype(dtype, copy=False)
+    # Without axes, NumPy's arithmetic gives scalars, which are no arrays.
+    return np.asarray(array, dtype) if isinstance(array, np.generic) else array.astype(dtype, copy=False)
 
 
 def _is_new(array: Array, node: Function, arrived: list[Array | None], gradients: Sequence[Any]) -> bool:

@@ -175,14 +175,13 @@ def conv2d_forward(
 @ieee
 def conv2d_backward(dy: Array, cache: Any, needs: Needs = (True, True, True)) -> Any:
     x, w, has_bias, stride, padding, dilation, g = cache
-    o, _, kh, kw = w.shape
-    n, _, oh, ow = dy.shape
+    (o, cg, kh, kw), (n, _, oh, ow) = w.shape, dy.shape
     dy_rows = dy.transpose(0, 2, 3, 1).reshape(n * oh * ow, g, o // g).transpose(1, 0, 2)  # (G, N·OH·OW, O/G)
     dx = dw = db = None
     if needs[0]:
         drows = dy_rows @ w.reshape(g, o // g, -1)  # (G, N·OH·OW, C/G·KH·KW)
-        dcolumns = drows.reshape(g, n, oh, ow, -1, kh, kw).transpose(1, 0, 4, 5, 6, 2, 3)
-        dcolumns = dcolumns.reshape(n, -1, kh, kw, oh, ow)
+        dcolumns = drows.reshape(g, n, oh, ow, cg, kh, kw).transpose(1, 0, 4, 5, 6, 2, 3)
+        dcolumns = dcolumns.reshape(n, g * cg, kh, kw, oh, ow)
         dx, _ = fold_forward(dcolumns, x.shape[2:], (kh, kw), stride, padding, dilation)
     if needs[1]:
         columns, _ = unfold_forward(x, (kh, kw), stride, padding, dilation)  # again: keeping it costs KH·KW × x

@@ -348,9 +348,8 @@ def abs_forward(x: Array) -> tuple[Array, Any]:
     return np.abs(x), x
 
 
-@ieee
 def abs_backward(dy: Array, cache: Any) -> Array:
-    return dy * np.sign(cache)
+    return np.where(cache > 0, dy, np.where(cache < 0, -dy, np.zeros((), dy.dtype)))
 
 
 class Abs(Function):
@@ -371,7 +370,8 @@ def abs(input: Tensor) -> Tensor:
     return result
 
 
-# z = max(x, y):  dx = dz where x > y, dz / 2 where they are equal, else 0; dy likewise
+# z = max(x, y):  dx = dz where x > y, dz / 2 where they are equal, 0 where x < y; dy likewise. With a nan
+# neither is larger, and both get dz, as in PyTorch.
 
 
 def maximum_forward(x: Array, y: Array) -> tuple[Array, Any]:
@@ -380,7 +380,7 @@ def maximum_forward(x: Array, y: Array) -> tuple[Array, Any]:
 
 @ieee
 def maximum_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
-    return _shared_at_ties(dz, cache, np.greater, needs)
+    return _shared_at_ties(dz, cache, np.less, needs)
 
 
 def minimum_forward(x: Array, y: Array) -> tuple[Array, Any]:
@@ -389,15 +389,15 @@ def minimum_forward(x: Array, y: Array) -> tuple[Array, Any]:
 
 @ieee
 def minimum_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
-    return _shared_at_ties(dz, cache, np.less, needs)
+    return _shared_at_ties(dz, cache, np.greater, needs)
 
 
-def _shared_at_ties(dz: Array, cache: Any, wins: Any, needs: Needs) -> tuple[Array | None, Array | None]:
+def _shared_at_ties(dz: Array, cache: Any, loses: Any, needs: Needs) -> tuple[Array | None, Array | None]:
     x, y = cache
-    shared = np.where(np.equal(x, y), dz / 2, np.zeros((), dz.dtype))
+    shared, zero = np.where(np.equal(x, y), dz / 2, dz), np.zeros((), dz.dtype)
     return (
-        unbroadcast(np.where(wins(x, y), dz, shared), np.shape(x)) if needs[0] else None,
-        unbroadcast(np.where(wins(y, x), dz, shared), np.shape(y)) if needs[1] else None,
+        unbroadcast(np.where(loses(x, y), zero, shared), np.shape(x)) if needs[0] else None,
+        unbroadcast(np.where(loses(y, x), zero, shared), np.shape(y)) if needs[1] else None,
     )
 
 

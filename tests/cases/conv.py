@@ -39,10 +39,10 @@ CASES: list[Case] = [
     case("unfold", normal(2, 3, 5, 7), 2, dilation=(2, 3), padding=(1, 0)),
     case("unfold", normal(1, 3, 8, 7), (3, 2), padding=2, stride=(2, 3)),
     case("unfold", normal(1, 1, 8, 7), (3, 2), dilation=2, stride=4),
-    case("fold", normal(2, 18, 20), (5, 7), (2, 3), torch=None),
-    case("fold", normal(1, 6, 20), (4, 9), (2, 3), stride=(1, 2), padding=(1, 1)),
-    case("fold", normal(1, 6, 20), output_size=(5, 11), kernel_size=(2, 3), dilation=(1, 4), padding=1, stride=(2, 1),
-         torch=None),
+    case("fold", normal(2, 18, 20), (5, 7), (2, 3)),
+    case("fold", normal(1, 6, 25), (4, 9), (2, 3), stride=(1, 2), padding=(1, 1)),
+    case("fold", normal(1, 6, 15), output_size=(5, 11), kernel_size=(2, 3), dilation=(1, 4), padding=1,
+         stride=(2, 1)),
 ]  # fmt: skip
 
 REFUSALS: list[Refusal] = [

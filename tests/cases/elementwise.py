@@ -9,7 +9,7 @@ GRID = exact([[a] for a in SPECIAL]), exact([list(SPECIAL)])
 
 
 def _binary(op: str, x=normal, y=normal) -> list[Case]:
-    cases = [case(op, x(*a), y(*b)) for a, b in BROADCASTS] + [case(op, y(*b), x(*a)) for a, b in BROADCASTS[1:]]
+    cases = [case(op, x(*a), y(*b)) for a, b in BROADCASTS] + [case(op, x(*b), y(*a)) for a, b in BROADCASTS[1:]]
     return [*cases, case(op, *GRID, smooth=False)]
 
 
