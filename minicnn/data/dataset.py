@@ -19,6 +19,7 @@ from typing import Any, SupportsIndex
 import numpy as np
 import numpy.typing as npt
 
+from .. import random
 from ..errors import ShapeError
 from ..ops import arguments
 
@@ -95,13 +96,15 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None
 
     `lengths` are whole numbers that sum to the dataset's length, or fractions that sum to 1: each part gets
     ⌊fraction · length⌋ items, and what is left over goes one by one to the parts from the first on, as in
-    PyTorch. An integer `seed` gives the same split everywhere; None draws a new one each time.
+    PyTorch. An integer `seed` gives the same split everywhere; with None it follows from `mc.manual_seed`.
     Raises `ShapeError` where the lengths do not fit, or a fraction above 0 would give an empty part.
     """
     counts = _counts(lengths, len(dataset))
     if seed is None:
-        seed = int(np.random.SeedSequence().generate_state(1)[0])
-    order = random_order(len(dataset), seed_number("random_split", seed))
+        seed, call = random.next_call(random.DATA)
+    else:
+        seed, call = arguments.integer("random_split", "seed", seed, minimum=0), 0
+    order = random.permutation(len(dataset), seed=seed, stream=random.DATA, call=call).tolist()
     ends = np.cumsum(counts)
     return [Subset(dataset, order[end - count : end]) for count, end in zip(counts, ends)]
 
@@ -125,23 +128,3 @@ def _counts(lengths: Sequence[float], total: int) -> list[int]:
         if fraction > 0 and count == 0:
             raise ShapeError(f"random_split: {fraction} of {total} items would be an empty part; make it larger")
     return counts
-
-
-def seed_number(name: str, seed: SupportsIndex) -> int:
-    """Return a seed that is a whole number of 64 bits."""
-    number = arguments.integer(name, "seed", seed, minimum=0)
-    if number >= 2**64:
-        raise ShapeError(f"{name}: seed is {number}, needs less than 2**64")
-    return number
-
-
-def random_order(length: int, seed: int, stream: int = 0) -> list[int]:
-    """Return 0 … length − 1 in the random order that belongs to (seed, stream).
-
-    The order that sorts the first `length` numbers of Philox 4×64-10 keyed by (seed, stream): fixed by that
-    algorithm's definition, not by the version of NumPy.
-    """
-    key = np.array([seed, stream], np.uint64)
-    numbers = np.random.Philox(key=key).random_raw(length)
-    order: list[int] = np.argsort(numbers, kind="stable").tolist()
-    return order

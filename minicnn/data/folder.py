@@ -124,7 +124,7 @@ def read_image(path: str | os.PathLike[str], channels: int | None = None) -> Ima
 def _decode_with_pillow(data: bytes, name: str) -> tuple[npt.NDArray[Any], int]:
     """Return the samples, (H, W) or (H, W, 3), and the one that means white."""
     try:
-        from PIL import Image
+        from PIL import Image, UnidentifiedImageError
     except ImportError:
         raise DataError(f"{name}: only PGM is read without Pillow; pip install pillow, or convert it to PGM") from None
     try:
@@ -134,4 +134,5 @@ def _decode_with_pillow(data: bytes, name: str) -> tuple[npt.NDArray[Any], int]:
             mode = "L" if picture.mode in ("1", "L", "LA") else "RGB"
             return np.asarray(picture.convert(mode)), 255
     except Exception as error:  # a decoder of Pillow may fail with any error of Python's
-        raise DataError(f"{name}: not a picture that Pillow can read ({error}); get the file again") from None
+        reason = "unknown format" if isinstance(error, UnidentifiedImageError) else error
+        raise DataError(f"{name}: not a picture that Pillow can read ({reason}); get the file again") from None

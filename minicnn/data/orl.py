@@ -35,10 +35,11 @@ from typing import Any, SupportsIndex
 
 import numpy as np
 
+from .. import random
 from ..errors import DataError, ShapeError
 from ..ops import arguments
 from .cache import cache_folder, install_folder
-from .dataset import Dataset, Images, Labels, Transform, item_number, random_order, seed_number
+from .dataset import Dataset, Images, Labels, Transform, item_number
 from .pgm import decode_pgm
 
 HEIGHT, WIDTH = 112, 92
@@ -93,7 +94,7 @@ class ORLFaces(Dataset):
         arguments.choice("ORLFaces", "split", split, ("train", "test", "all"))
         count = arguments.integer("ORLFaces", "train_per_subject", train_per_subject, minimum=1)
         if seed is not None:
-            seed = seed_number("ORLFaces", seed)
+            seed = arguments.integer("ORLFaces", "seed", seed, minimum=0)
         if verify:
             files = _original_files(root, download, None)[1]
         elif root is None:
@@ -115,7 +116,9 @@ class ORLFaces(Dataset):
             )
         chosen, labels = [], []
         for label, names in enumerate(subjects.values()):
-            order = list(range(available)) if seed is None else random_order(available, seed, stream=label)
+            order = list(range(available))
+            if seed is not None:
+                order = random.permutation(available, seed=seed, stream=random.DATA, call=label).tolist()
             part = {"train": order[:count], "test": order[count:], "all": order}[split]
             chosen += [names[i] for i in sorted(part)]
             labels += [label] * len(part)

@@ -121,7 +121,7 @@ def _plain_samples(data: bytes, position: int, name: str, width: int, height: in
         raise DataError(
             f"{name}: the picture is {fault}: {came} samples, {width} × {height} needs {needed}; get the file again"
         )
-    samples = np.empty(needed, np.uint8 if maxval < 256 else np.uint16)
+    samples: Samples = np.empty(needed, np.uint8 if maxval < 256 else np.uint16)
     for i, match in enumerate(_DIGITS.finditer(raster)):
         digits = match.group().lstrip(b"0")
         if len(digits) > 5 or int(digits or b"0") > maxval:
