@@ -3,8 +3,10 @@
 Each name is defined, with its formula and its plain NumPy code, in the file it comes from here.
 """
 
-from .ops.activation import relu
+from .ops.activation import erf, gelu, leaky_relu, log1p, logsigmoid, relu, sigmoid, silu, softplus, tanh
 from .ops.cast import clone, to
+from .ops.conv import conv2d, conv_transpose2d, fold, unfold
+from .ops.dropout import dropout, dropout2d
 from .ops.elementwise import (
     abs,
     add,
@@ -21,4 +23,7 @@ from .ops.elementwise import (
     sub,
     where,
 )
-from .ops.conv import conv2d, conv_transpose2d, fold, unfold
+from .ops.loss import cross_entropy, nll_loss
+from .ops.norm import batch_norm, group_norm, layer_norm, local_response_norm, normalize
+from .ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, lp_pool2d, max_pool2d
+from .ops.softmax import log_softmax, logsumexp, softmax
