@@ -1,5 +1,6 @@
 """Each case of each operation, on each device and in each memory layout, against PyTorch and central differences."""
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -51,14 +52,28 @@ def mapped(value: Any, f: Any) -> Any:
     return type(value)(mapped(v, f) for v in value) if isinstance(value, (list, tuple)) else value
 
 
+def differentiable(item: Case) -> Iterator[bool]:
+    """Yield for each array of a case, in order, whether its gradient is compared."""
+
+    def walk(value: Any) -> Iterator[bool]:
+        if isinstance(value, Given):
+            yield value.grad
+        elif isinstance(value, (list, tuple)):
+            for v in value:
+                yield from walk(v)
+
+    return walk([*item.args, *item.kwargs.values()])
+
+
 def minicnn_results(item: Case, args: Any, kwargs: Any, device: str, cotangents: list[np.ndarray] | None):
     """Return outputs and gradients of a call; None for a float input that the outputs do not depend on."""
     leaves: list[mc.Tensor] = []
+    differentiated = differentiable(item)
 
     def lift(array: np.ndarray) -> mc.Tensor:
         tensor = mc.tensor(0.0, device=device)
         tensor.data = array  # as it lies in memory
-        if array.dtype.kind == "f":
+        if next(differentiated) and array.dtype.kind == "f":
             tensor.requires_grad = True
             leaves.append(tensor)
         return tensor
@@ -77,10 +92,11 @@ def minicnn_results(item: Case, args: Any, kwargs: Any, device: str, cotangents:
 def torch_results(item: Case, args: Any, kwargs: Any):
     """Return PyTorch's outputs, gradients, and the random cotangents they were made with."""
     leaves: list[torch.Tensor] = []
+    differentiated = differentiable(item)
 
     def lift(array: np.ndarray) -> torch.Tensor:
         tensor = torch.tensor(np.array(array, order="C"))
-        if array.dtype.kind == "f":
+        if next(differentiated) and array.dtype.kind == "f":
             leaves.append(tensor.requires_grad_())
         return tensor
 
@@ -131,14 +147,16 @@ def test_values_and_gradients_are_pytorchs(item: Case, dtype: Any, layout: str, 
 @pytest.mark.parametrize("item", [c for c in all_cases() if c.smooth], ids=str)
 def test_gradients_are_central_differences(item: Case, device: str) -> None:
     args, kwargs = arguments(item, np.float64)
+    flags = differentiable(item)
     inputs: list[np.ndarray] = []
-    mapped([args, kwargs], lambda a: inputs.append(a) if a.dtype.kind == "f" else None)
+    mapped([args, kwargs], lambda a: inputs.append(a) if next(flags) and a.dtype.kind == "f" else None)
 
     def call(*tensors: mc.Tensor) -> Any:
-        queue = list(tensors)
+        queue, differentiated = list(tensors), differentiable(item)
 
         def lift(array: np.ndarray) -> mc.Tensor:
-            return queue.pop(0) if array.dtype.kind == "f" else mc.tensor(array, device=device)
+            chosen = next(differentiated) and array.dtype.kind == "f"
+            return queue.pop(0) if chosen else mc.tensor(array, device=device)
 
         return getattr(F, item.op)(*mapped(args, lift), **mapped(kwargs, lift))
 
