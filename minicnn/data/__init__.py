@@ -2,10 +2,12 @@
 
 from .dataset import Dataset, Subset, random_split
 from .folder import ImageFolder
+from .loader import DataLoader
 from .orl import ORLFaces, fetch_orl
 from .pgm import read_pgm, write_pgm
 
 __all__ = [
+    "DataLoader",
     "Dataset",
     "ImageFolder",
     "ORLFaces",
