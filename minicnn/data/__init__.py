@@ -1,5 +1,6 @@
 """Data: the ORL faces, the user's own pictures, and what is between them and the network."""
 
+from . import transforms
 from .dataset import Dataset, Subset, random_split
 from .folder import ImageFolder
 from .loader import DataLoader
@@ -15,5 +16,6 @@ __all__ = [
     "fetch_orl",
     "random_split",
     "read_pgm",
+    "transforms",
     "write_pgm",
 ]
