@@ -207,16 +207,17 @@ class Tensor:
                 f"{name}: an in-place write into a tensor that requires a gradient is not recorded; "
                 "do it under mc.no_grad(), or compute a new tensor, for instance with F.where"
             )
+        first, then = indexing.parsed(name, self, index)
         value = value.data if isinstance(value, Tensor) else value
         try:
-            self.data[index] = value
-        except (ValueError, IndexError, TypeError) as error:
+            self.data[first][... if then is None else then] = value
+        except (ValueError, TypeError, OverflowError) as error:
             raise ShapeError(f"{name}: {error}") from None
         _inplace.written(self.data, name)
         return self
 
     def __setitem__(self, index: Index, value: Any) -> None:
-        self._write("x[i] = value", arguments.plain_index(index), value)
+        self._write("x[i] = value", index, value)
 
     def copy_(self, source: Any) -> Tensor:
         """Write the values of another tensor or array into this one."""
@@ -401,4 +402,4 @@ def _rebuild(cls: type[Tensor], array: Array, where: str, requires_grad: bool) -
 # Tensor, the tape and the operations need each other; at this point Tensor is complete.
 from . import autograd  # noqa: E402
 from . import functional as F  # noqa: E402
-from .ops import arguments  # noqa: E402
+from .ops import arguments, indexing  # noqa: E402

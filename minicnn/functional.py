@@ -24,6 +24,23 @@ from .ops.elementwise import (
     where,
 )
 from .ops.loss import cross_entropy, nll_loss
+from .ops.matmul import einsum, linear, matmul
 from .ops.norm import batch_norm, group_norm, layer_norm, local_response_norm, normalize
 from .ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, lp_pool2d, max_pool2d
+from .ops.reduce import amax, amin, argmax, argmin, max, mean, min, std, sum, var
+from .ops.shape import (
+    cat,
+    expand,
+    flatten,
+    flip,
+    index,
+    pad,
+    permute,
+    reshape,
+    split,
+    squeeze,
+    stack,
+    transpose,
+    unsqueeze,
+)
 from .ops.softmax import log_softmax, logsumexp, softmax

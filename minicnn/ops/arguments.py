@@ -198,14 +198,3 @@ def _in_type(value: Any, dtype: DType) -> Any:
 def as_float(name: str, input: Any) -> Tensor:
     """Return the tensor itself, or as float32 if it holds integers or bools (exp, sqrt, mean …)."""
     return input if tensor(name, "input", input).dtype.kind == "f" else input.float()
-
-
-def plain_index(index: Any) -> Any:
-    """Return an index with its tensors replaced by their arrays."""
-    if isinstance(index, Tensor):
-        return index.data
-    if isinstance(index, tuple):
-        return tuple(map(plain_index, index))
-    if isinstance(index, list):
-        return [plain_index(i) for i in index]
-    return index
