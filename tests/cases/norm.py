@@ -4,7 +4,7 @@ import torch
 
 from minicnn.errors import DTypeError, ShapeError
 
-from . import INF, NAN, Case, Refusal, case, exact, integers, normal, refusal
+from . import INF, NAN, Case, Given, Refusal, case, exact, integers, normal, refusal, uniform
 
 
 def whole_shape(input: Any, normalized_shape: Any, *args: Any, **kwargs: Any) -> Any:
@@ -12,7 +12,15 @@ def whole_shape(input: Any, normalized_shape: Any, *args: Any, **kwargs: Any) ->
     return torch.nn.functional.layer_norm(input, (normalized_shape,), *args, **kwargs)
 
 
-# batch_norm with running statistics, which have no gradient: tests/ops/test_norm.py
+def mean(channels: int) -> Given:
+    return normal(channels, grad=False)
+
+
+def variance(channels: int) -> Given:
+    return uniform(0.5, 2, channels, grad=False)
+
+
+# training that moves running statistics changes its inputs: tests/ops/test_norm.py
 CASES: list[Case] = [
     case("batch_norm", normal(5, 3), None, None, training=True),
     case("batch_norm", normal(4, 3, 5), None, None, normal(3), training=True),
@@ -25,6 +33,18 @@ CASES: list[Case] = [
     case("batch_norm", normal(0, 3, 5, 4), None, None, normal(3), normal(3), training=True),
     case("batch_norm", exact([[1.0, INF, NAN, 2.0], [3.0, 1.0, 1.0, 2.0], [-1.0, 0.0, -0.0, 2.0]]), None, None,
          normal(4), normal(4), training=True, smooth=False),
+    case("batch_norm", normal(5, 3), mean(3), variance(3)),
+    case("batch_norm", normal(4, 3, 5), mean(3), variance(3), normal(3)),
+    case("batch_norm", normal(2, 3, 5, 4), mean(3), variance(3), normal(3), normal(3)),
+    case("batch_norm", normal(2, 3, 5, 4), mean(3), variance(3), bias=normal(3), eps=0.5),
+    case("batch_norm", normal(2, 3, 5, 4), mean(3), variance(3), weight=normal(3), momentum=0.5, eps=0.25),
+    case("batch_norm", normal(2, 3, 5, 4), mean(3), variance(3), normal(3), normal(3), True, momentum=0.0),
+    case("batch_norm", normal(1, 3), mean(3), variance(3), normal(3)),
+    case("batch_norm", normal(0, 3, 5, 4), mean(3), variance(3), normal(3), normal(3)),
+    case("batch_norm", normal(1, 37, 3, 5), mean(37), variance(37), normal(37), normal(37)),
+    case("batch_norm", exact([[1.0, INF, NAN, -0.0, 1.0]]), exact([0.0, 1.0, 1.0, 0.0, NAN], grad=False),
+         exact([1.0, 1.0, 1.0, INF, 1.0], grad=False), normal(5), smooth=False),
+    case("batch_norm", normal(3, 2), mean(2), exact([0.0, -1.0], grad=False), eps=0.0, smooth=False),
     case("group_norm", normal(2, 6, 5, 4), 3),
     case("group_norm", normal(2, 6, 5, 4), 2, normal(6)),
     case("group_norm", normal(2, 6, 5, 4), 1, normal(6), normal(6)),
