@@ -1,11 +1,11 @@
 """minicnn: convolutional networks written to be read."""
 
+from typing import TYPE_CHECKING as _TYPE_CHECKING
+
 from ._device import device, use_device
 from ._tensor import Tensor, tensor
 from .autograd import Function, enable_grad, grad, is_grad_enabled, no_grad
 from .random import manual_seed
-
-from typing import TYPE_CHECKING as _TYPE_CHECKING
 
 if _TYPE_CHECKING:
     from .gradient_checking import gradcheck
@@ -17,3 +17,7 @@ def __getattr__(name: str) -> object:
 
         return gradcheck
     raise AttributeError(f"module 'minicnn' has no attribute {name!r}")
+
+
+# Layers need Tensor and the operations, so they come last.
+from . import nn, optim  # noqa: E402 - see above
