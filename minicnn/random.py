@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 from .dtypes import DType, check_dtype, float32
 from .errors import DTypeError, ShapeError
-from .ops import arguments
 
 Shape = int | tuple[int, ...]
 Words = NDArray[np.uint32]
@@ -368,3 +367,7 @@ class Generator:
 
     def _here(self) -> dict[str, int]:
         return {"seed": self.seed, "stream": self.stream, "call": self.call, "start": self.position}
+
+
+# Last, because the checks of arguments know Tensor, and Tensor the operations, of which dropout draws from here.
+from .ops import arguments  # noqa: E402 # the reason stands above
