@@ -9,6 +9,7 @@ dispatch there is: searching the source for `conv2d_forward` shows every impleme
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
@@ -97,6 +98,9 @@ def put(array: Any, where: Device) -> Any:
     return array.get() if hasattr(array, "get") else array
 
 
+chosen: deque[Callable[..., Any]] = deque(maxlen=16)
+"""The functions that `on` returned last; `mc.profile()` reads it after each operation."""
+
 _implementations: dict[tuple[str, Callable[..., Any]], Callable[..., Any]] = {}
 
 
@@ -109,6 +113,7 @@ def on(where: Device, function: F) -> F:
     found = _implementations.get((where, function))
     if found is None:
         found = _implementations[where, function] = _find(where, function)
+    chosen.append(found)
     return found  # type: ignore[return-value]  # a twin has its definition's signature
 
 

@@ -413,23 +413,23 @@ def _is_new(array: Array, node: Function, arrived: list[Array | None], gradients
     for other in arrived:
         if other is array:
             return False
-    return sum(other is array for other in gradients) == 1 and all(o is not array for o in _arrays(node.saved))
+    return sum(other is array for other in gradients) == 1 and all(o is not array for o in arrays_in(node.saved))
 
 
-def _arrays(saved: Any) -> Iterable[Array]:
+def arrays_in(saved: Any) -> Iterable[Array]:
     """Yield the arrays in nested tuples, lists and dicts."""
     if isinstance(saved, (tuple, list)):
         for item in saved:
-            yield from _arrays(item)
+            yield from arrays_in(item)
     elif isinstance(saved, dict):
-        yield from _arrays(tuple(saved.values()))
+        yield from arrays_in(tuple(saved.values()))
     elif hasattr(saved, "dtype") and hasattr(saved, "base"):
         yield saved
 
 
 def _refuse_changed(node: Function) -> None:
     assert node._saved_at is not None
-    for array in _arrays(node.saved):
+    for array in arrays_in(node.saved):
         by = _inplace.changed_since(array, node._saved_at)
         if by is not None:
             raise NumericsError(

@@ -1,0 +1,71 @@
+"""The command line `minicnn …` (= `python -m minicnn …`): one file per command in `minicnn/commands/`.
+
+Exit codes: 0 done, 1 the answer is no (a check failed), 2 usage or bad input, 130 interrupted (state saved).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from .errors import MinicnnError
+
+COMMANDS = {
+    "data": "fetch and verify the ORL faces, draw contact sheets",
+    "train": "train a network and fill a run folder",
+    "eval": "test accuracy of a run",
+    "predict": "who is on these pictures, by a run",
+    "summary": "layers, shapes, parameters and multiply-adds of a model",
+    "gradcheck": "check the gradients in a file",
+    "bench": "measure speed",
+    "doctor": "what is installed, which devices work, threads, caches",
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    root = argparse.ArgumentParser(
+        prog="minicnn", description="Convolutional networks written to be read.",
+        epilog="Example: minicnn train --model resnet_orl --out runs/first",
+    )  # fmt: skip
+    root.add_argument("--version", action="store_true", help="print the version and exit")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    for name, text in COMMANDS.items():
+        module = import_module(f"{__package__}.commands.{name}_command")
+        command = commands.add_parser(
+            name, help=text, description=module.__doc__, epilog=f"Example: {module.EXAMPLE}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )  # fmt: skip
+        module.add_arguments(command)
+        command.set_defaults(run=module.run)
+    return root
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its code
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    options = parser().parse_args(arguments)
+    if options.version:
+        from importlib.metadata import version
+
+        print(version("minicnn"))
+        return 0
+    if options.command is None:
+        parser().print_help()
+        return 2
+    try:
+        code: int = options.run(options)
+        return code
+    except MinicnnError as error:
+        print(f"minicnn {options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (`| head`) has gone
+        sys.stderr.close()
+        return 0

@@ -1,0 +1,61 @@
+"""What a classifier gets right: probabilities, accuracy, the confusion matrix, the mistakes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import functional as F
+from .. import nn
+from ..autograd import no_grad
+from ..data import DataLoader
+from ..errors import DataError
+
+Array = np.ndarray[Any, Any]
+
+
+def probabilities(model: nn.Module, data: Any, batch_size: int = 100, mirror: bool = True) -> tuple[Array, Array]:
+    """Return the class probabilities (N, classes) and the labels (N,) of a data set, in eval mode.
+
+    With `mirror` the logits are averaged over each picture and its mirror image. The model's mode comes back.
+    Raises DataError for an empty data set.
+    """
+    if len(data) == 0:
+        raise DataError("evaluate: the data set is empty")
+    training = model.training
+    model.eval()
+    found, labels = [], []
+    try:
+        with no_grad():
+            for x, y in DataLoader(data, batch_size):
+                logits = model(x)
+                if mirror:
+                    logits = (logits + model(F.flip(x, (3,)))) * 0.5
+                found.append(F.softmax(logits, 1).numpy())
+                labels.append(y.numpy())
+    finally:
+        model.train(training)
+    return np.concatenate(found), np.concatenate(labels)
+
+
+def accuracy(probability: Array, labels: Array) -> float:
+    """Return the share of pictures whose most probable class is theirs, in percent."""
+    return 100.0 * float((probability.argmax(1) == labels).mean())
+
+
+def confusion(probability: Array, labels: Array) -> Array:
+    """Return the matrix (classes, classes) of counts: row the person shown, column the person answered."""
+    classes = probability.shape[1]
+    matrix = np.zeros((classes, classes), np.int64)
+    np.add.at(matrix, (labels, probability.argmax(1)), 1)
+    return matrix
+
+
+def mistakes(probability: Array, labels: Array) -> list[tuple[int, int, int, float]]:
+    """Return (number of the picture, person shown, person answered, probability) of each wrong answer."""
+    answers = probability.argmax(1)
+    return [
+        (int(i), int(labels[i]), int(answers[i]), float(probability[i, answers[i]]))
+        for i in np.flatnonzero(answers != labels)
+    ]
