@@ -218,7 +218,7 @@ def batch_norm(
             raise GradientError(f"{name}: {argument} requires a gradient, but running statistics have none")
     if training and shape[0] * math.prod(shape[2:]) == 1:
         raise ShapeError(f"{name}: input has shape {shape}, training needs more than 1 value per channel")
-    if math.prod(shape) == 0:  # nothing to take a mean of, as in PyTorch the statistics stay
+    if training and math.prod(shape) == 0:  # nothing to take a mean of: the statistics stay, as in PyTorch
         running_mean = running_var = None
     result: Tensor = (
         BatchNorm.apply(input, weight, bias, running_mean, running_var, momentum, eps)

@@ -81,7 +81,7 @@ def test_backward_refuses_running_statistics_that_have_moved(device: str) -> Non
     x.requires_grad = True
     y = F.batch_norm(x, mean, var)
     F.batch_norm(x, mean, var, training=True)
-    with pytest.raises(NumericsError, match="BatchNormEval: .* was changed in place by batch_norm"):
+    with pytest.raises(NumericsError, match=r"BatchNormEval: .* was changed in place by batch_norm"):
         y.backward(x)
 
 
