@@ -210,7 +210,7 @@ def backward(
     roots = [(tensor, _seed("backward", tensor, gradient)) for tensor, gradient in zip(tensors, gradients)]
     for leaf, array in _sweep(roots, retain_graph).items():
         former = leaf.grad
-        leaf.grad = _wrap(array if former is None else former.data + array, leaf.device, None, 0)
+        leaf.grad = _wrap(array if former is None else _plus(former.data, array), leaf.device, None, 0)
 
 
 def grad(
@@ -289,7 +289,7 @@ def _sweep(
     for tensor, array in roots:
         node = tensor._node
         if node is None:
-            leaves[tensor] = leaves[tensor] + array if tensor in leaves else array.copy()
+            leaves[tensor] = _plus(leaves[tensor], array) if tensor in leaves else array.copy()
         else:
             _collect(pending, node, tensor._index, array)
 
@@ -321,7 +321,7 @@ def _sweep(
             if index >= 0:
                 _collect(pending, target, index, array)
             elif target in leaves:
-                leaves[target] = leaves[target] + array
+                leaves[target] = _plus(leaves[target], array)
             else:
                 leaves[target] = array if _is_new(array, node, arrived, gradients) else array.copy(order="K")
         if not retain_graph:
@@ -344,7 +344,13 @@ def _collect(pending: dict[Function, list[Array | None]], node: Function, index:
     if slots is None:
         slots = pending[node] = [None] * len(node._outputs or (0,))
     former = slots[index]
-    slots[index] = array if former is None else former + array
+    slots[index] = array if former is None else _plus(former, array)
+
+
+def _plus(former: Array, array: Array) -> Array:
+    """Return the sum of two gradients as an array: without axes, NumPy's arithmetic gives scalars."""
+    total = former + array
+    return np.asarray(total) if isinstance(total, np.generic) else total
 
 
 def _reachable(roots: Iterable[Function]) -> list[Function]:
