@@ -11,8 +11,9 @@ c = 4a. Walking every *path* from c to a gives the right answer too, but there a
 64 such lines 2^64. Taking every *node* once, the last made first, takes two steps: node 2 sends 1 + 1 = 2
 to b, and only then node 1 sends 2 + 2 = 4 to a.
 
-An operation's inputs exist before it does. So the order of creation is a topological order, and the sweep
-is a sort: no recursion, however deep the network is.
+An operation's inputs exist before it does, so the order of creation is a topological order. The sweep takes,
+of the nodes that a gradient has reached, always the last created: whatever else could still send it one was
+created later and is done. No recursion, however deep the network is.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ContextDecorator
+from heapq import heappop, heappush
 from itertools import count
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,7 +42,6 @@ Hook = Callable[["Tensor"], "Tensor | None"]
 Edge = tuple[Any, int, tuple[int, ...], Any]
 
 _creation = count()
-_by_creation = attrgetter("_created")
 
 
 class _Mode(threading.local):
@@ -286,25 +286,23 @@ def _sweep(
     """
     leaves: dict[Tensor, Array] = {}
     pending: dict[Function, list[Array | None]] = {}  # what has arrived so far, per output of a node
-    for tensor, array in roots:
-        node = tensor._node
-        if node is None:
-            leaves[tensor] = _plus(leaves[tensor], array) if tensor in leaves else array.copy()
-        else:
-            _collect(pending, node, tensor._index, array)
-
-    found: dict[Tensor, Array] = {}
+    newest: list[tuple[int, Function]] = []  # a heap of the pending nodes, the last created first
     captured: dict[Function, list[Tensor]] = {}
-    for tensor in wanted or ():
-        if tensor._node is not None:
-            captured.setdefault(tensor._node, []).append(tensor)
+    found: dict[Tensor, Array] = {}
+    if wanted is not None:
+        for tensor in wanted:
+            if tensor._node is not None:
+                captured.setdefault(tensor._node, []).append(tensor)
 
-    nodes = _reachable(pending)
-    while nodes:
-        node = nodes.pop()
-        arrived = pending.pop(node, None)
-        if arrived is None:  # everything after it returned None
-            continue
+    for tensor, array in roots:
+        if tensor._node is not None:
+            _collect(pending, newest, tensor._node, tensor._index, array)
+        else:
+            leaves[tensor] = leaves[tensor] + array if tensor in leaves else array.copy()
+
+    while newest:
+        node = heappop(newest)[1]
+        arrived = pending.pop(node)
         if node._hooks or node._retained:
             _show(node, arrived)
         if captured:
@@ -319,9 +317,9 @@ def _sweep(
             if not shape or getattr(array, "shape", None) != shape or array.dtype is not dtype:
                 array = _fitted(node, array, shape, dtype)
             if index >= 0:
-                _collect(pending, target, index, array)
+                _collect(pending, newest, target, index, array)
             elif target in leaves:
-                leaves[target] = _plus(leaves[target], array)
+                leaves[target] = leaves[target] + array
             else:
                 leaves[target] = array if _is_new(array, node, arrived, gradients) else array.copy(order="K")
         if not retain_graph:
@@ -338,37 +336,25 @@ def _sweep(
     return {**{tensor: leaves[tensor] for tensor in wanted if tensor in leaves}, **found}
 
 
-def _collect(pending: dict[Function, list[Array | None]], node: Function, index: int, array: Array) -> None:
+def _collect(
+    pending: dict[Function, list[Array | None]],
+    newest: list[tuple[int, Function]],
+    node: Function,
+    index: int,
+    array: Array,
+) -> None:
     """Add a gradient to what has arrived at one output of a node."""
     slots = pending.get(node)
     if slots is None:
-        slots = pending[node] = [None] * len(node._outputs or (0,))
-    former = slots[index]
-    slots[index] = array if former is None else _plus(former, array)
-
-
-def _plus(former: Array, array: Array) -> Array:
-    """Return the sum of two gradients as an array: without axes, NumPy's arithmetic gives scalars."""
-    total = former + array
-    return np.asarray(total) if isinstance(total, np.generic) else total
-
-
-def _reachable(roots: Iterable[Function]) -> list[Function]:
-    """Return all nodes that the roots depend on, in the order of their creation."""
-    seen = set(roots)
-    stack = [*seen]
-    while stack:
-        node = stack.pop()
         if node._freed:
             raise GradientError(
                 f"backward: what {type(node).__name__} saved was freed by an earlier backward pass; "
                 "compute the result again, or call the first one with retain_graph=True"
             )
-        for edge in node._edges:
-            if edge is not None and edge[1] >= 0 and edge[0] not in seen:
-                seen.add(edge[0])
-                stack.append(edge[0])
-    return sorted(seen, key=_by_creation) if len(seen) > 1 else [*seen]
+        slots = pending[node] = [None] * len(node._outputs or (0,))
+        heappush(newest, (-node._created, node))
+    former = slots[index]
+    slots[index] = array if former is None else former + array
 
 
 def _run(node: Function, arrived: list[Array | None]) -> tuple[Array | None, ...]:
@@ -454,7 +440,7 @@ def _show(node: Function, arrived: list[Array | None]) -> None:
         tensor, array = reference(), arrived[index]
         if tensor is not None and array is not None:
             former = tensor.grad
-            total = array.copy() if former is None else former.data + array
+            total = array.copy() if former is None else _plus(former.data, array)
             tensor.grad = _wrap(total, node.device, None, 0)
 
 
