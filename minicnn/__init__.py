@@ -5,6 +5,23 @@ from typing import TYPE_CHECKING as _TYPE_CHECKING
 from ._device import device, use_device
 from ._tensor import Tensor, tensor
 from .autograd import Function, enable_grad, grad, is_grad_enabled, no_grad
+from .creation import (
+    arange,
+    eye,
+    full,
+    full_like,
+    linspace,
+    ones,
+    ones_like,
+    rand,
+    rand_like,
+    randn,
+    randn_like,
+    zeros,
+    zeros_like,
+)
+from .dtypes import bool_ as bool
+from .dtypes import float16, float32, float64, int8, int16, int32, int64, uint8
 from .random import manual_seed
 
 if _TYPE_CHECKING:

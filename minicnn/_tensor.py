@@ -8,16 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from . import _inplace
+from . import _inplace, _methods
 from ._device import Device, current_device, device, put, usable
-from .dtypes import bool_, check_dtype, float32, float64, int64
+from ._methods import Methods
+from .dtypes import bool_, check_dtype, float32, int64
 from .errors import DTypeError, GradientError, ShapeError
 
 Array = Any  # a NumPy or CuPy array
 Index = Any
 
 
-class Tensor:
+class Tensor(Methods):
     """An n-dimensional array that remembers how it was computed.
 
     Made by `mc.tensor(data)` and by operations. Operators, broadcasting and indexing follow NumPy, types
@@ -231,55 +232,6 @@ class Tensor:
         """Write zeros."""
         return self._write("zero_", ..., 0)
 
-    # Types, devices, memory
-
-    def to(self, *args: Any, dtype: Any = None, device: str | None = None) -> Tensor:
-        """Return the tensor in another type, on another device, or as another tensor has them."""
-        for argument in args:
-            if isinstance(argument, Tensor):
-                dtype, device = argument.dtype, argument.device
-            elif isinstance(argument, str) and argument.partition(":")[0] in ("reference", "cpu", "cuda"):
-                device = argument
-            else:
-                dtype = argument
-        return F.to(self, dtype, device)
-
-    def float(self) -> Tensor:
-        """Return the tensor as float32."""
-        return F.to(self, float32)
-
-    def double(self) -> Tensor:
-        """Return the tensor as float64."""
-        return F.to(self, float64)
-
-    def long(self) -> Tensor:
-        """Return the tensor as int64."""
-        return F.to(self, int64)
-
-    def int(self) -> Tensor:
-        """Return the tensor as int32."""
-        return F.to(self, np.int32)
-
-    def bool(self) -> Tensor:
-        """Return the tensor as bool."""
-        return F.to(self, bool_)
-
-    def cpu(self) -> Tensor:
-        """Return the tensor on the device `cpu`."""
-        return F.to(self, None, "cpu")
-
-    def type_as(self, other: Tensor) -> Tensor:
-        """Return the tensor in the type of another."""
-        return F.to(self, other.dtype)
-
-    def clone(self) -> Tensor:
-        """Return a copy with its own memory; gradients flow through."""
-        return F.clone(self)
-
-    def contiguous(self) -> Tensor:
-        """Return the tensor itself if its memory is row-major, else a copy that is."""
-        return self if self.data.flags.c_contiguous else F.clone(self, contiguous=True)
-
     # Python's own
 
     def __len__(self) -> int:
@@ -311,16 +263,6 @@ class Tensor:
 
     def __contains__(self, value: Any) -> bool:
         return bool((self.data == (value.data if isinstance(value, Tensor) else value)).any())
-
-    def any(self) -> Tensor:
-        """Return whether any element is true."""
-        return wrap(np.asarray(self.data.any()), self.device, None, 0)
-
-    def all(self) -> Tensor:
-        """Return whether all elements are true."""
-        return wrap(np.asarray(self.data.all()), self.device, None, 0)
-
-    __hash__ = object.__hash__  # by identity, since == compares the elements
 
 
 def tensor(
@@ -403,3 +345,5 @@ def _rebuild(cls: type[Tensor], array: Array, where: str, requires_grad: bool) -
 from . import autograd  # noqa: E402
 from . import functional as F  # noqa: E402
 from .ops import arguments, indexing  # noqa: E402
+
+_methods.F, _methods.arguments = F, arguments

@@ -23,7 +23,37 @@ from .ops.elementwise import (
     sub,
     where,
 )
-from .ops.loss import cross_entropy, nll_loss
+from .ops.logic import (
+    all,
+    any,
+    bitwise_and,
+    bitwise_not,
+    bitwise_or,
+    bitwise_xor,
+    eq,
+    floor_divide,
+    ge,
+    gt,
+    isfinite,
+    isinf,
+    isnan,
+    le,
+    lt,
+    ne,
+    remainder,
+)
+from .ops.loss import (
+    binary_cross_entropy,
+    binary_cross_entropy_with_logits,
+    cosine_similarity,
+    cross_entropy,
+    l1_loss,
+    mse_loss,
+    nll_loss,
+    one_hot,
+    smooth_l1_loss,
+    triplet_margin_loss,
+)
 from .ops.matmul import einsum, linear, matmul
 from .ops.norm import batch_norm, group_norm, layer_norm, local_response_norm, normalize
 from .ops.pool import adaptive_avg_pool2d, adaptive_max_pool2d, avg_pool2d, lp_pool2d, max_pool2d

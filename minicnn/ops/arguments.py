@@ -83,13 +83,13 @@ def pair(name: str, argument: str, value: Any, minimum: int) -> Pair:
 def number(
     name: str, argument: str, value: Any, low: float = -math.inf, high: float = math.inf, open_low: bool = False
 ) -> float:
-    """Return a real number in [low, high], or (low, high] with `open_low`."""
+    """Return a real number in [low, high], or (low, high] with `open_low`; without bounds also nan."""
     if isinstance(value, Tensor) and value.ndim == 0:
         value = value.item()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise DTypeError(f"{name}: {argument} must be a number, got {value!r}")
     inside = low < value if open_low else low <= value
-    if not (inside and value <= high):
+    if not (inside and value <= high) and (low, high) != (-math.inf, math.inf):
         bounds = f"{'(' if open_low else '['}{low}, {high}]"
         raise ShapeError(f"{name}: {argument} is {value}, needs a number in {bounds}")
     return float(value)
@@ -197,4 +197,5 @@ def _in_type(value: Any, dtype: DType) -> Any:
 
 def as_float(name: str, input: Any) -> Tensor:
     """Return the tensor itself, or as float32 if it holds integers or bools (exp, sqrt, mean …)."""
-    return input if tensor(name, "input", input).dtype.kind == "f" else input.float()
+    checked = tensor(name, "input", input)
+    return checked if checked.dtype.kind == "f" else checked.float()

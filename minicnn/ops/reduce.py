@@ -318,7 +318,7 @@ def _extremum(
             raise ShapeError(f"{name}: keepdim needs dim; F.a{name}(x, keepdim=True) keeps all axes")
         return total.apply(input, _nonempty_axes(name, input, None), False, True)
     (axis,) = _nonempty_axes(name, input, arguments.integer(name, "dim", dim)) or (0,)
-    values, indices = along.apply(input if input.ndim else reshape(input, 1), axis, keepdim and input.ndim > 0)
+    values, indices = along.apply(input if input.ndim else reshape(input, (1,)), axis, keepdim and input.ndim > 0)
     return Extremum(values, indices)
 
 

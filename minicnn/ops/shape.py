@@ -295,7 +295,7 @@ def _check_width(mode: str, size: int, width: tuple[int, int]) -> None:
         raise ShapeError(f"pad: widths {width} cut off more than the {size} elements of their axis")
     if mode == "constant" or width == (0, 0):
         return
-    if size + sum(width) < 1 or left == 0:
+    if size + sum(width) < 1:
         raise ShapeError(f"pad: mode {mode!r} with widths {width} leaves nothing of {size} elements")
     limit = {"reflect": size - 1, "circular": left}.get(mode, max(width))
     if max(width) > limit:
