@@ -298,7 +298,7 @@ def _sweep(
         if tensor._node is not None:
             _collect(pending, newest, tensor._node, tensor._index, array)
         else:
-            leaves[tensor] = leaves[tensor] + array if tensor in leaves else array.copy()
+            leaves[tensor] = _plus(leaves[tensor], array) if tensor in leaves else array.copy()
 
     while newest:
         node = heappop(newest)[1]
@@ -319,7 +319,7 @@ def _sweep(
             if index >= 0:
                 _collect(pending, newest, target, index, array)
             elif target in leaves:
-                leaves[target] = leaves[target] + array
+                leaves[target] = _plus(leaves[target], array)
             else:
                 leaves[target] = array if _is_new(array, node, arrived, gradients) else array.copy(order="K")
         if not retain_graph:
@@ -354,7 +354,12 @@ def _collect(
         slots = pending[node] = [None] * len(node._outputs or (0,))
         heappush(newest, (-node._created, node))
     former = slots[index]
-    slots[index] = array if former is None else former + array
+    slots[index] = array if former is None else _plus(former, array)
+
+
+def _plus(a: Array, b: Array) -> Array:
+    """Return the sum as an array; without axes, NumPy would make a scalar of it."""
+    return a + b if a.shape else np.asarray(a + b)
 
 
 def _run(node: Function, arrived: list[Array | None]) -> tuple[Array | None, ...]:
