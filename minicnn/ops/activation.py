@@ -18,12 +18,12 @@ from ..autograd import Function
 from ..errors import ShapeError
 from . import arguments
 from .arithmetic import ieee
-from .elementwise import abs, add, div, exp, maximum, minimum, mul, neg, sub, where
+from .elementwise import add, div, exp, mul, neg, where
 
 Array = Any
 
 
-# y = max(x, 0):  dx = dy where y > 0, else 0 (0 at the kink, as PyTorch)
+# y = max(x, 0):  dx = 0 where y ≤ 0 (so at the kink, too, as in PyTorch), else dy
 
 
 def relu_forward(x: Array) -> tuple[Array, Any]:
@@ -32,7 +32,7 @@ def relu_forward(x: Array) -> tuple[Array, Any]:
 
 
 def relu_backward(dy: Array, cache: Any) -> Array:
-    return np.where(cache > 0, dy, np.zeros((), dy.dtype))
+    return np.where(cache <= 0, np.zeros((), dy.dtype), dy)
 
 
 class ReLU(Function):
@@ -48,7 +48,7 @@ class ReLU(Function):
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """Return y = max(x, 0); the gradient at 0 is 0, nan stays nan.
+    """Return y = max(x, 0); the gradient at 0 is 0; nan stays nan.
 
     `inplace` is taken for PyTorch's sake; the result has its own memory either way.
     Source: Nair, Hinton 2010; Krizhevsky et al. 2012, section 3.1.
@@ -252,12 +252,6 @@ def erf(input: Tensor) -> Tensor:
 # Expressions of the operations above
 
 
-def logsigmoid(input: Tensor) -> Tensor:
-    """Return y = ln sigmoid(x) = min(x, 0) − ln (1 + e^−|x|), in which nothing overflows."""
-    arguments.floats("logsigmoid", input=input)
-    return sub(minimum(input, 0), log1p(exp(neg(abs(input)))))
-
-
 def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
     """Return the smooth relu y = ln (1 + e^(βx)) / β, and x itself where βx > `threshold`.
 
@@ -269,8 +263,15 @@ def softplus(input: Tensor, beta: float = 1, threshold: float = 20) -> Tensor:
         raise ShapeError("softplus: beta is 0, needs another number: ln (1 + e^(βx)) is divided by it")
     threshold = arguments.number("softplus", "threshold", threshold)
     z = mul(input, beta)
-    curve = add(maximum(z, 0), log1p(exp(neg(abs(z)))))  # ln (1 + e^z) without overflow
-    return where(z > threshold, input, div(curve, beta))
+    straight = z > threshold
+    curve = log1p(exp(where(straight, 0.0, z)))  # e^z is not even computed where it may overflow
+    return where(straight, input, div(curve, beta))
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """Return y = ln sigmoid(x) = −ln (1 + e^−x), in which nothing overflows."""
+    arguments.floats("logsigmoid", input=input)
+    return neg(softplus(neg(input), threshold=40))  # ln (1 + e^40) is 40 to the last bit
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:

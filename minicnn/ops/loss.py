@@ -6,6 +6,7 @@ examples by `reduction`: "none" keeps them, "sum" adds them up, "mean" divides t
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,11 @@ from .._tensor import Tensor
 from ..autograd import Function
 from ..errors import DTypeError, GradientError, ShapeError
 from . import arguments
+from .activation import logsigmoid
 from .arithmetic import ieee
+from .elementwise import abs, add, clamp, div, log, maximum, minimum, mul, neg, pow, sqrt, sub, where
+from .reduce import amax, mean, sum
+from .shape import expand, unsqueeze
 from .softmax import log_softmax_forward
 
 Array = Any
@@ -206,8 +211,7 @@ def _check_scores(name: str, input: Tensor, weight: Tensor | None, reduction: st
     if weight is not None:
         if weight.shape != (classes,):
             raise ShapeError(f"{name}: weight has shape {weight.shape}, input {shape} needs ({classes},)")
-        if weight.requires_grad:
-            raise GradientError(f"{name}: weight requires a gradient and has none here; use weight.detach()")
+        _check_constant(name, "weight", weight)
     _check_reduction(name, input, reduction)
 
 
@@ -228,11 +232,212 @@ def _check_labels(name: str, input: Tensor, target: Tensor, ignore_index: int, o
         )
     if target.dtype not in (np.int64, np.uint8):
         raise DTypeError(f"{name}: target is {target.dtype}, labels must be int64; convert them with .long()")
-    labels, classes = target.data, input.shape[axis]
-    wrong = (labels != ignore_index) & ((labels < 0) | (labels >= classes))
+    classes = input.shape[axis]
+    _check_range(name, target, classes, f"input has {classes} classes", ignore_index)
+
+
+def _check_range(name: str, target: Tensor, classes: int, reason: str, ignore_index: int | None = None) -> None:
+    labels = target.data
+    wrong = (labels < 0) | (labels >= classes)
+    if ignore_index is not None:
+        wrong &= labels != ignore_index
     if wrong.any():
         index = tuple(int(i) for i in np.argwhere(wrong)[0])
         place = f" at {index if len(index) > 1 else index[0]}" if index else ""
+        raise ShapeError(f"{name}: label {labels[index]}{place} is outside 0 … {classes - 1}: {reason}")
+
+
+# Expressions of other operations
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the squared error (x − t)². Raises ShapeError for shapes that differ: nothing is broadcast."""
+    _check_pair("mse_loss", input, target, reduction)
+    gap = sub(input, target)
+    return _reduced(mul(gap, gap), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the absolute error |x − t|, whose gradient is 0 at x = t.
+
+    Raises ShapeError for shapes that differ: nothing is broadcast.
+    """
+    _check_pair("l1_loss", input, target, reduction)
+    return _reduced(abs(sub(input, target)), reduction)
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """Return d² / 2β where d = |x − t| < β, else d − β/2: a parabola with straight ends; β = 0 is `l1_loss`.
+
+    Raises ShapeError for shapes that differ and for β < 0. Source: Girshick 2015, equation 3.
+    """
+    _check_pair("smooth_l1_loss", input, target, reduction)
+    beta = arguments.number("smooth_l1_loss", "beta", beta, 0)
+    gap = sub(input, target)
+    if beta == 0:
+        return _reduced(abs(gap), reduction)
+    near = clamp(gap, -beta, beta)
+    return _reduced(div(mul(near, sub(gap, mul(near, 0.5))), beta), reduction)  # both cases in one
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """Return −w · (t · ln x + (1 − t) · ln (1 − x)) for probabilities x of "yes" and targets t from 0 to 1.
+
+    As in PyTorch each logarithm is at least −100, so that the loss of a certain error is finite; its gradient
+    is 0 there. `weight` broadcasts to the input's shape.
+    Raises ShapeError for shapes that differ, and for an input or a target outside [0, 1].
+    """
+    name = "binary_cross_entropy"
+    _check_pair(name, input, target, reduction, weight=weight)
+    for argument, values in (("input", input.data), ("target", target.data)):
+        outside = ~((values >= 0) & (values <= 1))
+        if outside.any():
+            remedy = "; for scores use binary_cross_entropy_with_logits" if argument == "input" else ""
+            raise ShapeError(f"{name}: {argument} holds {values[outside][0]}, needs probabilities in [0, 1]{remedy}")
+    certain, other = _log(input), _log(sub(1, input))
+    losses = neg(add(mul(target, certain), mul(sub(1, target), other)))
+    return _reduced(losses if weight is None else mul(losses, weight), reduction)
+
+
+def _log(x: Tensor) -> Tensor:
+    """Return ln x, and −100 with gradient 0 where it is lower; `log` itself never sees those."""
+    cut = x < math.exp(-100)
+    return where(cut, -100.0, log(where(cut, 1.0, x)))
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """Return `binary_cross_entropy` of sigmoid(x), computed from the scores x so that no logarithm overflows.
+
+        loss = w · ((1 − t) · x − (1 + (pos_weight − 1) · t) · ln sigmoid(x))
+
+    `weight` and `pos_weight`, which counts the "yes" part (t = 1), broadcast to the input's shape.
+    Raises ShapeError for shapes that differ.
+    """
+    _check_pair("binary_cross_entropy_with_logits", input, target, reduction, weight=weight, pos_weight=pos_weight)
+    yes = logsigmoid(input)
+    if pos_weight is not None:
+        yes = mul(add(mul(sub(pos_weight, 1), target), 1), yes)
+    losses = sub(mul(sub(1, target), input), yes)
+    return _reduced(losses if weight is None else mul(losses, weight), reduction)
+
+
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: str = "mean",
+) -> Tensor:
+    """Return max(0, margin + ‖a − b‖ − ‖a − n‖): the anchor a is to be nearer to its like b than to n.
+
+    Vectors lie along the last axis: (N, D) → (N,). The p-norm is that of the difference + `eps`. With `swap`,
+    ‖b − n‖ counts where it is smaller than ‖a − n‖. Raises ShapeError for shapes that differ, margin ≤ 0 or p ≤ 0.
+    Source: Balntas et al. 2016; for faces: Schroff et al. 2015.
+    """
+    name = "triplet_margin_loss"
+    arguments.floats(name, anchor=anchor, positive=positive, negative=negative)
+    for argument, value in (("positive", positive), ("negative", negative)):
+        _check_same_shape(name, argument, value, "anchor", anchor)
+    if not anchor.shape:
+        raise ShapeError(f"{name}: anchor is a single number, needs vectors (N, D) or (D,)")
+    margin = arguments.number(name, "margin", margin, 0, open_low=True)
+    p = arguments.number(name, "p", p, 0, open_low=True)
+    eps = arguments.number(name, "eps", eps)
+    arguments.flag(name, "swap", swap)
+    _check_reduction(name, anchor, reduction)
+    far = _distance(anchor, negative, p, eps)
+    if swap:
+        far = minimum(far, _distance(positive, negative, p, eps))
+    return _reduced(clamp(add(sub(_distance(anchor, positive, p, eps), far), margin), min=0), reduction)
+
+
+def _distance(x: Tensor, y: Tensor, p: float, eps: float) -> Tensor:
+    """Return (Σ |x − y + eps|^p)^(1/p) over the last axis; where it is 0 its gradient is 0."""
+    gap = abs(add(sub(x, y), eps))
+    if p == math.inf:
+        return amax(gap, -1)
+    total = sum(pow(gap, p), -1)
+    zero = total == 0
+    return where(zero, 0.0, pow(where(zero, 1.0, total), 1 / p))
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """Return the cosine of the angle between vectors, x1 · x2 / (max(‖x1‖, eps) · max(‖x2‖, eps)), along `dim`.
+
+    The two broadcast to one shape first, of which `dim` is an axis. Raises ShapeError where they cannot.
+    """
+    name = "cosine_similarity"
+    arguments.floats(name, x1=x1, x2=x2)
+    shape = arguments.broadcast(name, x1.shape, x2.shape)
+    x1, x2 = expand(x1, shape), expand(x2, shape)
+    axis = arguments.axis(name, x1, dim)
+    eps = arguments.number(name, "eps", eps, 0)
+    return sum(mul(_directions(x1, axis, eps), _directions(x2, axis, eps)), axis)
+
+
+def _directions(x: Tensor, axis: int, eps: float) -> Tensor:
+    """Return x / max(‖x‖, eps); the gradient of ‖x‖ is 0 where it is 0."""
+    total = sum(mul(x, x), axis, keepdim=True)
+    zero = total == 0
+    return div(x, maximum(where(zero, 0.0, sqrt(where(zero, 1.0, total))), eps))
+
+
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Return int64 rows that are 1 at the label and 0 elsewhere: labels of any shape (…) → (…, `num_classes`).
+
+    −1 takes the largest label + 1. Raises ShapeError for a label outside 0 … num_classes − 1, and for −1 without
+    labels; DTypeError for labels that are not int64.
+    """
+    name = "one_hot"
+    if arguments.tensor(name, "tensor", tensor).dtype != np.int64:
+        raise DTypeError(f"{name}: tensor is {tensor.dtype}, labels must be int64; convert them with .long()")
+    if num_classes == -1:
+        if not tensor.numel():
+            raise ShapeError(f"{name}: no labels to count the classes from; give num_classes")
+        num_classes = max(int(tensor.data.max()) + 1, 1)
+    num_classes = arguments.integer(name, "num_classes", num_classes, 1)
+    _check_range(name, tensor, num_classes, f"there are {num_classes} classes")
+    classes = Tensor(np.arange(num_classes), device=tensor.device)
+    return (unsqueeze(tensor, -1) == classes).long()
+
+
+def _check_pair(name: str, input: Tensor, target: Tensor, reduction: str, **weights: Tensor | None) -> None:
+    """Check an input and a target of one shape, and constant weights that broadcast to it."""
+    arguments.floats(name, input=input, target=target, **weights)
+    _check_same_shape(name, "target", target, "input", input)
+    for argument, weight in weights.items():
+        if weight is not None:
+            if arguments.broadcast(name, input.shape, weight.shape) != input.shape:
+                raise ShapeError(f"{name}: {argument} has shape {weight.shape}, must broadcast to {input.shape}")
+            _check_constant(name, argument, weight)
+    _check_reduction(name, input, reduction)
+
+
+def _check_same_shape(name: str, argument: str, value: Tensor, other: str, like: Tensor) -> None:
+    if value.shape != like.shape:
         raise ShapeError(
-            f"{name}: label {labels[index]}{place} is outside 0 … {classes - 1}: input has {classes} classes"
+            f"{name}: {argument} has shape {value.shape}, {other} has {like.shape}; they must be equal, "
+            "since nothing is broadcast here"
         )
+
+
+def _check_constant(name: str, argument: str, value: Tensor) -> None:
+    if value.requires_grad:
+        raise GradientError(f"{name}: {argument} requires a gradient and has none here; use {argument}.detach()")
+
+
+def _reduced(losses: Tensor, reduction: str) -> Tensor:
+    if reduction == "none":
+        return losses
+    return mean(losses) if reduction == "mean" else sum(losses)
