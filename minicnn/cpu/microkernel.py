@@ -1,0 +1,215 @@
+"""The register tile: the one fast loop that convolutions and matrix products are made of.
+
+A tile is R rows (pixels) × V vectors (V·L output channels) of sums that stay in registers for the whole
+reduction. Each step loads V vectors of B, broadcasts R numbers of A and does R·V multiply-adds of vectors:
+
+    C[i, :] += A(i, k) · B[k, :]        i < R,  k = 0, 1, …
+
+Numba does not keep such a tile in registers, so the loop is written as LLVM code. Two ways to find A cover
+every operation:
+
+    'rows'   A(i, k) = a[rows[i] + segments[s] + j],  k = s·length + j
+             Row i starts anywhere, and the reduction is some contiguous runs. Convolution: rows are pixels,
+             segments are filter rows (or single taps), a run is KW·C (or C) numbers. Matrix product: one segment.
+    'outer'  A(i, k) = a[rows[k] + i]
+             The reduction jumps, the tile's rows are neighbours: weight gradients.
+
+B is a packed panel [K][V·L], padded with zeros, so loads of B need no mask; where C ends inside a panel the
+tile goes through a small buffer on the stack. A loop over tiles, one below the other on the same panel, is
+inside: one call per panel.
+
+A tile is compiled once per shape and type, and kernels call it by its *address*, which they are given as a
+number: else every kernel would contain, and compile, all tiles.
+
+What limits it: R·V sums + V vectors of B + 1 of A must fit the registers (32 for AVX-512 and NEON, 16 for
+AVX2). The shapes reach 92 to 100 % of the multiply-add peak, 14 × 1 (one load per multiply-add) up to 75 %.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing.templates import Signature
+from numba.extending import intrinsic
+from numba.np.numpy_support import from_dtype
+
+from . import settings
+from .threads import kept, part
+from .vectors import I64, lanes_of, splat
+
+# Rows of a tile of V = 1, 2, 3, 4 vectors.
+TILE_ROWS = {
+    "avx512": (14, 12, 8, 6),
+    "avx2": (8, 6, 4, 2),
+    "neon": (8, 8, 6, 5),
+    "scalar": (4, 3, 2, 2),
+}[settings.vector()]
+MOST_ROWS = max(TILE_ROWS)
+
+
+def choose_vectors(channels: int, dtype: Any) -> int:
+    """Return V for this many output channels: little padding first, then few panels, then tall tiles."""
+    need = -(-channels // lanes_of(dtype))
+    return min((4, 3, 2, 1), key=lambda v: (-(-need // v) * v, v == 1, -v))
+
+
+def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -> None:
+    """Emit the loop over tiles into a function."""
+    (a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add, floor) = args
+    vec = ir.VectorType(scalar, L)
+    align = 4 if isinstance(scalar, ir.FloatType) else 8
+    bits = 8 * align
+    a, b, c, bias = (bld.inttoptr(p, scalar.as_pointer()) for p in (a, b, c, bias))
+    rows, segments, c_rows = (bld.inttoptr(p, I64.as_pointer()) for p in (rows, segments, c_rows))
+    fma = cgutils.get_or_insert_function(
+        bld.module, ir.FunctionType(vec, [vec, vec, vec]), f"llvm.fma.v{L}f{bits}" if L > 1 else f"llvm.fma.v1f{bits}"
+    )
+
+    def shift(p: Any, *terms: Any) -> Any:
+        for term in terms:
+            p = bld.gep(p, [I64(term) if isinstance(term, int) else term])
+        return p
+
+    def load_vector(p: Any) -> Any:
+        return bld.load(bld.bitcast(p, vec.as_pointer()), align=align)
+
+    # The sums: stack slots here, which LLVM turns into registers.
+    sums = [[cgutils.alloca_once(bld, vec) for _ in range(V)] for _ in range(R)]
+    spare = cgutils.alloca_once(bld, scalar, size=R * V * L)
+    k_slot = cgutils.alloca_once(bld, I64)
+    low = splat(bld, floor, L)
+    partial = bld.icmp_signed("<", columns, I64(V * L))
+
+    def step(a_of_row: Any, k: Any) -> None:
+        b_row = shift(b, bld.mul(k, I64(V * L)))
+        bs = [load_vector(shift(b_row, v * L)) for v in range(V)]
+        for i in range(R):
+            x = splat(bld, bld.load(a_of_row(i)), L)
+            for v in range(V):
+                bld.store(bld.call(fma, [x, bs[v], bld.load(sums[i][v])]), sums[i][v])
+
+    with cgutils.for_range(bld, count) as tile:
+        first = bld.mul(tile.index, I64(R))
+        if kind == "outer":
+            out = [shift(c, bld.mul(first, I64(V * L)), i * V * L) for i in range(R)]
+        else:
+            c_row = [shift(c, bld.load(shift(c_rows, first, i))) for i in range(R)]
+            out = [bld.select(partial, shift(spare, i * V * L), c_row[i]) for i in range(R)]
+
+        def copy_partial(to_c: bool, out: Any = out) -> None:
+            for i in range(R):
+                with cgutils.for_range(bld, columns) as loop:
+                    inside, outside = shift(out[i], loop.index), shift(c_row[i], loop.index)
+                    source, target = (inside, outside) if to_c else (outside, inside)
+                    bld.store(bld.load(source), target)
+
+        with bld.if_else(bld.icmp_signed("!=", add, I64(0))) as (keep, fresh):
+            with keep:
+                if kind == "rows":
+                    with bld.if_then(partial):
+                        copy_partial(to_c=False)
+                for i in range(R):
+                    for v in range(V):
+                        bld.store(load_vector(shift(out[i], v * L)), sums[i][v])
+            with fresh:
+                for v in range(V):
+                    start = load_vector(shift(bias, v * L))
+                    for i in range(R):
+                        bld.store(start, sums[i][v])
+
+        if kind == "outer":
+            with cgutils.for_range(bld, length) as loop:
+                a_k = shift(a, first, bld.load(shift(rows, loop.index)))
+                step(lambda i, a_k=a_k: shift(a_k, i), loop.index)
+        else:
+            bld.store(I64(0), k_slot)
+            a_row = [shift(a, bld.load(shift(rows, first, i))) for i in range(R)]
+            with cgutils.for_range(bld, n_segments) as segment:
+                start = bld.load(shift(segments, segment.index))
+                a_run = [shift(p, start) for p in a_row]
+                k0 = bld.load(k_slot)
+                with cgutils.for_range(bld, length) as loop:
+                    step(lambda i, a_run=a_run, j=loop.index: shift(a_run[i], j), bld.add(k0, loop.index))
+                bld.store(bld.add(k0, length), k_slot)
+
+        for i in range(R):
+            for v in range(V):
+                s = bld.load(sums[i][v])
+                if kind == "rows":  # a comparison with NaN is false, so NaN stays
+                    s = bld.select(bld.fcmp_ordered("<", s, low), low, s)
+                bld.store(s, bld.bitcast(shift(out[i], v * L), vec.as_pointer()), align=align)
+        if kind == "rows":
+            with bld.if_then(partial):
+                copy_partial(to_c=True)
+
+
+@lru_cache(maxsize=64)
+def tile(kind: str, V: int, dtype: Any) -> int:
+    """Return the address of the tile of V vectors, for `rows_tiles` or `outer_tiles`."""
+    R, L = TILE_ROWS[V - 1], lanes_of(dtype)
+    scalar = from_dtype(np.dtype(dtype))
+
+    @intrinsic
+    def tiles(typingctx: Any, args: Any) -> Any:
+        def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+            values = cgutils.unpack_tuple(builder, values[0])
+            _emit(builder, kind, R, V, L, context.get_value_type(scalar), values)
+            return context.get_dummy_value()
+
+        return types.void(args), codegen
+
+    def function(  # type: ignore[no-untyped-def]  # a body
+        a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add, floor
+    ):
+        tiles((a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add, floor))
+
+    compiled = kept(function, f"tile_{kind}_{R}x{V}_{np.dtype(dtype)}")
+    signature = types.void(*[types.int64] * 12, scalar)
+    compiled.compile(signature)
+    result = compiled.get_compile_result(signature)
+    address: int = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
+    _alive.append(compiled)  # its machine code is freed with it
+    return address
+
+
+_alive: list[Any] = []
+
+
+@intrinsic
+def _call(typingctx: Any, address: Any, a: Any, ai: Any, rows: Any, ri: Any, count: Any, segments: Any, si: Any,
+          n_segments: Any, length: Any, b: Any, bi: Any, c: Any, ci: Any, c_rows: Any, cri: Any, columns: Any,
+          bias: Any, biasi: Any, add: Any, floor: Any) -> Any:  # fmt: skip
+    """Call a tile; each array is followed by the index of its first element."""
+    i = types.int64
+    sig: Signature = types.void(i, a, i, rows, i, i, segments, i, i, i, b, i, c, i, c_rows, i, i, bias, i, i, a.dtype)
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        def at(n: int) -> Any:
+            data = context.make_array(signature.args[n])(context, builder, args[n]).data
+            return builder.ptrtoint(builder.gep(data, [args[n + 1]]), I64)
+
+        values = [at(1), at(3), args[5], at(6), args[8], args[9], at(10), at(12), at(14), args[16], at(17), *args[19:]]
+        kind = ir.FunctionType(ir.VoidType(), [I64] * 12 + [values[-1].type]).as_pointer()
+        builder.call(builder.inttoptr(args[0], kind), values)
+        return context.get_dummy_value()
+
+    return sig, codegen
+
+
+@part
+def rows_tiles(address, a, ai, rows, ri, count, segments, si, n_segments, length, b, bi, c, ci, c_rows, cri,
+               columns, bias, biasi, add, floor):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """`count` tiles: C = max(floor, (C if add else bias) + A · panel); the tables hold count·R rows."""
+    _call(address, a, ai, rows, ri, count, segments, si, n_segments, length, b, bi, c, ci, c_rows, cri, columns,
+          bias, biasi, add, floor)  # fmt: skip
+
+
+@part
+def outer_tiles(address, a, ai, rows, ri, length, count, b, bi, c, ci):  # type: ignore[no-untyped-def]  # a body
+    """`count` tiles: C panel += Σ over k < length of a[rows[k] : rows[k] + count·R] ⊗ panel[k]."""
+    _call(address, a, ai, rows, ri, count, rows, ri, 0, length, b, bi, c, ci, rows, ri, 0, b, bi, 1, a.dtype.type(0))
