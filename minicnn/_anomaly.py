@@ -17,7 +17,7 @@ from .errors import NumericsError
 _PACKAGE = str(Path(__file__).parent)
 
 
-class detect_anomaly:  # noqa: N801 - used like a function
+class detect_anomaly:
     """Check every operation inside a `with mc.detect_anomaly():` block, forward and backward.
 
     Raises NumericsError that names the operation, the layer and the line of the user's code which first gave a

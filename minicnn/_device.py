@@ -62,8 +62,8 @@ def current_device() -> Device:
 class use_device:
     """Make new tensors on this device from now on, or inside a `with` block.
 
-        mc.use_device("reference")            # until changed
-        with mc.use_device("reference"): ...  # the former device comes back at the end
+    mc.use_device("reference")            # until changed
+    with mc.use_device("reference"): ...  # the former device comes back at the end
     """
 
     def __init__(self, name: str) -> None:

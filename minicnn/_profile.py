@@ -43,7 +43,7 @@ class Profile:
         return "\n".join(lines)
 
 
-class profile:  # noqa: N801 - used like a function
+class profile:
     """Measure every operation inside a block: `with mc.profile() as p: …`, then `print(p)`.
 
     Seconds are wall-clock time of the operation itself; bytes are those of the arrays it returned.

@@ -38,9 +38,7 @@ class Tensor(Methods):
     _index: int  # which of the node's outputs it is, −1 for a leaf
     _hooks: list[Any] | None
 
-    def __init__(
-        self, data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
-    ) -> None:
+    def __init__(self, data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> None:
         self.data, self.device = _new_array(data, dtype, device)
         self.grad = None
         self._node, self._index, self._hooks = None, -1, None
@@ -265,9 +263,7 @@ class Tensor(Methods):
         return bool((self.data == (value.data if isinstance(value, Tensor) else value)).any())
 
 
-def tensor(
-    data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False
-) -> Tensor:
+def tensor(data: Any, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Return a new tensor holding a copy of the data.
 
     Python floats become float32, ints int64, bools bool; arrays and tensors keep their type.

@@ -181,8 +181,7 @@ class Function:
             outputs = tuple(np.asarray(r) if isinstance(r, np.generic) else r for r in result)
             ctx._outputs = tuple((r.shape, r.dtype) for r in outputs)
             return tuple(
-                _wrap(r, device, ctx if record and r.dtype.kind == "f" else None, i)
-                for i, r in enumerate(outputs)
+                _wrap(r, device, ctx if record and r.dtype.kind == "f" else None, i) for i, r in enumerate(outputs)
             )
         if isinstance(result, np.generic):  # NumPy's reductions give scalars
             result = np.asarray(result)
@@ -199,9 +198,7 @@ def _one_device(cls: type[Function], former: Device | None, device: Device) -> D
     return device
 
 
-def backward(
-    tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], retain_graph: bool = False
-) -> None:
+def backward(tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], retain_graph: bool = False) -> None:
     """Add to `.grad` of every leaf that requires it the gradient of the sum of these tensors.
 
     Raises GradientError for a tensor that is not on the tape, for a non-scalar without a gradient, and for
@@ -244,12 +241,8 @@ def grad(
     found = _sweep(roots, bool(retain_graph), wanted=inputs)
     for i, tensor in enumerate(inputs):
         if tensor not in found and not allow_unused:
-            raise GradientError(
-                f"grad: the outputs do not depend on inputs[{i}]; allow_unused=True gives None for it"
-            )
-    return tuple(
-        _wrap(found[tensor].copy(), tensor.device, None, 0) if tensor in found else None for tensor in inputs
-    )
+            raise GradientError(f"grad: the outputs do not depend on inputs[{i}]; allow_unused=True gives None for it")
+    return tuple(_wrap(found[tensor].copy(), tensor.device, None, 0) if tensor in found else None for tensor in inputs)
 
 
 def _seed(name: str, tensor: Tensor, gradient: Tensor | None) -> Array:
@@ -385,8 +378,7 @@ def _check_count(node: Function, count: int) -> None:
     """Refuse too many gradients, and too few unless only arguments that need none are left out."""
     if count > len(node._edges) or any(node._edges[count:]):
         raise ShapeError(
-            f"{type(node).__name__}: backward returned {count} gradients, "
-            f"forward has {len(node._edges)} arguments"
+            f"{type(node).__name__}: backward returned {count} gradients, forward has {len(node._edges)} arguments"
         )
 
 

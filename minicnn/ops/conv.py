@@ -357,17 +357,14 @@ def conv_transpose2d(
     extra = arguments.pair(name, "output_padding", output_padding, 0)
     groups = arguments.integer(name, "groups", groups, 1)
     if any(e >= max(s, d) for e, s, d in zip(extra, stride, dilation)):
-        raise ShapeError(
-            f"{name}: output_padding {extra} must be smaller than stride {stride} or dilation {dilation}"
-        )
+        raise ShapeError(f"{name}: output_padding {extra} must be smaller than stride {stride} or dilation {dilation}")
     if shape[1] != c:
         raise ShapeError(f"{name}: input has {shape[1]} channels, weight {weight.shape} needs {c}")
     if c % groups:
         raise ShapeError(f"{name}: weight {weight.shape} has {c} input channels, not divisible by groups={groups}")
     if bias is not None and bias.shape != (og * groups,):
         raise ShapeError(
-            f"{name}: bias has shape {bias.shape}, weight {weight.shape} with groups={groups} "
-            f"needs ({og * groups},)"
+            f"{name}: bias has shape {bias.shape}, weight {weight.shape} with groups={groups} needs ({og * groups},)"
         )
     size = transposed_size((shape[2], shape[3]), (kernel[0], kernel[1]), stride, padding, extra, dilation)
     if min(size) < 1:

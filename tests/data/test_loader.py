@@ -1,5 +1,6 @@
 import threading
 import time
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def test_drop_last_and_length():
 def test_each_epoch_is_another_permutation_fixed_by_the_seed():
     loader, again = DataLoader(Numbers(), 3, shuffle=True, seed=5), DataLoader(Numbers(), 3, shuffle=True, seed=5)
     first, second = labels(loader), labels(loader)
-    assert sorted(sum(first, [])) == sorted(sum(second, [])) == list(range(10))
+    assert sorted(chain(*first)) == sorted(chain(*second)) == list(range(10))
     assert first != second
     assert [labels(again), labels(again)] == [first, second]
     again.epoch = 1

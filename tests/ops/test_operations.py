@@ -15,7 +15,7 @@ from tests.cases import Case, Given, Refusal, all_cases, all_refusals, torch_fun
 LAYOUTS = ("row-major", "channels-last", "strided")
 # What interface.md promises of one operation, as max|Δ| / max|reference|.
 ACCURACY = {np.dtype(np.float64): 1e-8, np.dtype(np.float32): 2e-5}
-VIEWS = {"reshape", "flatten", "permute", "transpose", "expand", "squeeze", "unsqueeze", "split"}
+VIEWS = {"reshape", "flatten", "permute", "transpose", "expand", "squeeze", "unsqueeze", "split", "index", "einsum"}
 """Operations documented to return a view of their input where they can."""
 
 

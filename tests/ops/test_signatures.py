@@ -77,7 +77,10 @@ def test_elementwise_operations_have_zeros_infinities_and_nan(family):
 
 @pytest.mark.parametrize("name", WINDOWS)
 def test_windows_have_their_exact_cases(name):
-    found = [(c.arrays[0].shape, inspect.signature(OPERATIONS[name]).bind(*c.args, **c.kwargs).arguments) for c in cases(name)]
+    found = [
+        (c.arrays[0].shape, inspect.signature(OPERATIONS[name]).bind(*c.args, **c.kwargs).arguments)
+        for c in cases(name)
+    ]
 
     def largest(value: Any) -> int:
         return max(value) if isinstance(value, tuple) else value
