@@ -261,6 +261,13 @@ def test_erasing() -> None:
     assert gone[:, :, -1].any()
 
 
+def test_erasing_measures_height_and_width() -> None:
+    for h, w, ratio in ((20, 6, 5), (6, 20, 0.2)):
+        gone = T.RandomErasing(1, scale=(1 / 6, 1 / 6), ratio=(ratio, ratio), value=9)(pictures(5, 1, h, w)) == 9
+        assert gone.any(axis=(1, 3)).sum(axis=1).tolist() == [10 if h == 20 else 2] * 5
+        assert gone.any(axis=(1, 2)).sum(axis=1).tolist() == [2 if h == 20 else 10] * 5
+
+
 def test_erasing_with_noise_and_nothing_that_fits() -> None:
     x = np.full((300, 1, 20, 20), 9.0)
     y = T.RandomErasing(1, scale=(0.3, 0.5), value="random")(x, generator())
@@ -445,8 +452,7 @@ def test_elastic_bumps_have_the_filters_correlation(sigma: float) -> None:
     assert covariance[0, 0] == pytest.approx(filtered[0], rel=1e-6)
     at = np.abs(np.subtract.outer(np.arange(40), np.arange(40)))
     expected = np.concatenate([filtered, np.zeros(40)])[at]
-    assert np.abs(covariance - expected).max() / covariance[0, 0] < 1e-2
-    assert np.abs(covariance - expected)[15:25, 15:25].max() / covariance[0, 0] < 1e-3
+    assert np.abs(covariance - expected).max() / covariance[0, 0] < 2e-4  # up to the border
 
 
 def test_elastic_moves_pixels_by_its_displacements() -> None:

@@ -204,8 +204,9 @@ class ElasticTransform(Warp):
 
         δ[i, j] = α / (2√3) · Σ_{p, q}  B[i, p] · B[j, q] · z[p, q]      B[i, p] ∝ exp(−(i − knot_p)² / 2σ²)
 
-    with Σ_p B[i, p]² that of the averaging filter. Its correlation exp(−r² / 4σ²) is the averaged noise's to
-    10⁻³, there is no seam at the border, and for sigma 5 it takes a twentieth of the random numbers.
+    with Σ_p B[i, p]² that of the averaging filter. Its covariance is the averaged noise's to 2·10⁻⁴ of the
+    variance, up to the border; a picture of 56 × 46 pixels with sigma 5 takes 18 · 16 normal numbers for each
+    field, where a noise on every pixel and on the margin takes 86 · 76 uniform ones and two long sums for each.
 
     `fill` is the value around the picture, or "edge". Raises ShapeError for alpha < 0 or sigma ≤ 0.
     """
