@@ -115,10 +115,10 @@ class Module:
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
         if isinstance(value, Parameter):
-            self._forget(name)
+            self._forget(name, keep="_parameters")  # what is replaced keeps its place in the order
             self.register_parameter(name, value)
         elif isinstance(value, Module):
-            self._forget(name, keep="_modules")  # a replaced part keeps its place in the order
+            self._forget(name, keep="_modules")
             self.add_module(name, value)
         elif "_parameters" in own and name in own["_parameters"]:
             if value is not None:
