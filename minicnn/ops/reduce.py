@@ -18,7 +18,7 @@ from ..dtypes import bool_, float64, int64
 from ..errors import DTypeError, ShapeError
 from . import arguments
 from .arithmetic import ieee
-from .elementwise import maximum, minimum, sqrt, where
+from .elementwise import maximum, minimum
 from .shape import reshape
 
 Array = Any
@@ -104,8 +104,7 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
     Raises DTypeError for integers and bools, whose mean is none.
     """
-    axes = _axes("mean", input, dim)
-    _needs_floats("mean", input)
+    axes = _float_axes("mean", input, dim)
     result: Tensor = Mean.apply(input, axes, arguments.flag("mean", "keepdim", keepdim))
     return result
 
@@ -115,18 +114,23 @@ def mean(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 
 @ieee
 def var_forward(x: Array, axes: Axes, correction: float, keepdim: bool) -> tuple[Array, Any]:
-    n = _count(x.shape, axes)
-    m = np.true_divide(np.sum(x, axis=axes, keepdims=True, dtype=float64), n)
-    squares = np.sum(np.square(x - m), axis=axes, keepdims=keepdim)
-    freedom = n - correction if n > correction else 0
-    return np.true_divide(squares, freedom).astype(x.dtype), (x, m, axes, freedom)
+    y, deviation, freedom = _variance(x, axes, correction, keepdim)
+    return y.astype(x.dtype), (deviation, axes, freedom)
 
 
 @ieee
 def var_backward(dy: Array, cache: Any) -> Array:
-    x, m, axes, freedom = cache
-    dx = restored(dy, x.shape, axes) * np.true_divide(2 * (x - m), freedom)
-    return dx.astype(x.dtype)
+    deviation, axes, freedom = cache
+    dx = restored(dy, deviation.shape, axes) * np.true_divide(2 * deviation, freedom)
+    return dx.astype(dy.dtype)
+
+
+def _variance(x: Array, axes: Axes, correction: float, keepdim: bool) -> tuple[Array, Array, float]:
+    """Return y, x − m and n − correction (0 instead of less), in float64."""
+    n = _count(x.shape, axes)
+    deviation = x - np.true_divide(np.sum(x, axis=axes, keepdims=True, dtype=float64), n)
+    freedom = n - correction if n > correction else 0
+    return np.true_divide(np.sum(np.square(deviation), axis=axes, keepdims=keepdim), freedom), deviation, freedom
 
 
 class Var(Function):
@@ -148,18 +152,48 @@ def var(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool 
     (Bessel), with 0 it is that of the numbers themselves, as batch normalisation uses it. Where n ≤
     correction the quotient has no value and is nan or inf. Raises DTypeError for integers and bools.
     """
-    axes = _axes("var", input, dim)
-    _needs_floats("var", input)
+    axes = _float_axes("var", input, dim)
     correction = arguments.number("var", "correction", correction)
     result: Tensor = Var.apply(input, axes, correction, arguments.flag("var", "keepdim", keepdim))
     return result
 
 
+# y = √(Σ_i (x_i − m)² / (n − correction)):  dx_i = dy · (x_i − m) / ((n − correction) y), 0 where y = 0
+
+
+@ieee
+def std_forward(x: Array, axes: Axes, correction: float, keepdim: bool) -> tuple[Array, Any]:
+    y, deviation, freedom = _variance(x, axes, correction, keepdim)
+    y = np.sqrt(y)
+    return y.astype(x.dtype), (deviation, y, axes, freedom)
+
+
+@ieee
+def std_backward(dy: Array, cache: Any) -> Array:
+    deviation, y, axes, freedom = cache
+    y = restored(y, deviation.shape, axes)
+    slope = np.where(y == 0, np.zeros((), y.dtype), np.true_divide(deviation, freedom * y))
+    return (restored(dy, deviation.shape, axes) * slope).astype(dy.dtype)
+
+
+class Std(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Array, axes: Axes, correction: float, keepdim: bool) -> Array:
+        y, cache = on(ctx.device, std_forward)(x, axes, correction, keepdim)
+        ctx.save(cache)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, dy: Array) -> Any:
+        return on(ctx.device, std_backward)(dy, ctx.saved)
+
+
 def std(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
     """Return the standard deviation √var; where it is 0 the gradient is 0. Arguments and errors are those of `var`."""
-    variance = var(input, dim, correction=correction, keepdim=keepdim)
-    above = Tensor(variance.data > 0, device=variance.device)
-    return where(above, sqrt(where(above, variance, 1.0)), variance)
+    axes = _float_axes("std", input, dim)
+    correction = arguments.number("std", "correction", correction)
+    result: Tensor = Std.apply(input, axes, correction, arguments.flag("std", "keepdim", keepdim))
+    return result
 
 
 # y = max_i x_i:  dx_i = dy / (number of ties) where x_i = y, else 0
@@ -179,8 +213,7 @@ def amax_backward(dy: Array, cache: Any) -> Array:
     y = restored(y, x.shape, axes)
     ties = (x == y) | (np.isnan(x) & np.isnan(y)) if equal_nan else x == y
     count = np.sum(ties, axis=axes, keepdims=True)
-    share = np.true_divide(restored(dy, x.shape, axes), count, dtype=dy.dtype)
-    return np.where(ties | (count == 0), share, np.zeros((), dy.dtype))
+    return np.true_divide(np.where(ties, restored(dy, x.shape, axes), np.zeros((), dy.dtype)), count, dtype=dy.dtype)
 
 
 def amin_forward(x: Array, axes: Axes, keepdim: bool, equal_nan: bool) -> tuple[Array, Any]:
@@ -394,9 +427,12 @@ def _nonempty_axis(name: str, input: Tensor, dim: int | None) -> int | None:
     return dim
 
 
-def _needs_floats(name: str, input: Tensor) -> None:
+def _float_axes(name: str, input: Tensor, dim: Dim) -> Axes:
+    """Return the axes to reduce, and refuse numbers that are no floats."""
+    axes = _axes(name, input, dim)
     if input.dtype.kind != "f":
         raise DTypeError(f"{name}: input is {input.dtype}, needs floats; convert it with .float()")
+    return axes
 
 
 def _count(shape: tuple[int, ...], axes: Axes) -> int:
