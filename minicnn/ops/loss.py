@@ -75,9 +75,7 @@ def _spread(dloss: Array, total: Array, reduction: str) -> Array:
 
 class NLLLoss(Function):
     @staticmethod
-    def forward(
-        ctx: Any, logp: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str
-    ) -> Array:
+    def forward(ctx: Any, logp: Array, labels: Array, weight: Array | None, ignore_index: int, reduction: str) -> Array:
         loss, cache = on(ctx.device, nll_loss_forward)(logp, labels, weight, ignore_index, reduction)
         ctx.save(cache)
         return loss
@@ -409,7 +407,8 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     num_classes = arguments.integer(name, "num_classes", num_classes, 1)
     _check_range(name, tensor, num_classes, f"there are {num_classes} classes")
     classes = Tensor(np.arange(num_classes), device=tensor.device)
-    return (unsqueeze(tensor, -1) == classes).long()
+    result: Tensor = (unsqueeze(tensor, -1) == classes).long()
+    return result
 
 
 def _check_pair(name: str, input: Tensor, target: Tensor, reduction: str, **weights: Tensor | None) -> None:
