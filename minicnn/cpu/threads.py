@@ -31,6 +31,7 @@ one (measured in a training step: 160 against 94 ms). Large products belong into
 
 from __future__ import annotations
 
+import inspect
 import os
 import sys
 import threading
@@ -43,6 +44,7 @@ import threadpoolctl
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.compiler import Flags
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
@@ -58,32 +60,47 @@ JOB = 8  # where the job stands in line 0: body's address, its arguments' addres
 LOOKS = 5000  # how often a worker looks for work before it goes to sleep, a few milliseconds
 
 
-def jit(function: Callable[..., Any]) -> Any:
-    """Compile a function for use inside kernels; no bounds are checked, division by zero gives infinity."""
-    return numba.njit(nogil=True, error_model="numpy")(function)
-
-
-part = jit
-
-
 def kept(function: Callable[..., Any], name: str) -> Any:
-    """Return the compiled function, whose machine code is kept in the cache under this name."""
-    compiled = jit(function)
+    """Compile a function that Python calls; its machine code is kept in the cache under this name."""
+    compiled = numba.njit(nogil=True, error_model="numpy")(function)
     compiled._cache = KernelCache(name)
     return compiled
+
+
+def _subroutine(context: Any, builder: Any, function: Callable[..., None], signature: Any) -> Any:
+    """Compile a body or part into the code that calls it, with no way in from Python: half the time of `njit`."""
+    flags = Flags()
+    flags.error_model, flags.nrt = "numpy", False
+    return context.compile_subroutine(builder, function, signature, flags=flags).fndesc
+
+
+def part(function: Callable[..., None]) -> Any:
+    """Mark a function without result that kernels call."""
+
+    def typing(typingctx: Any, *args: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            called = _subroutine(context, builder, function, signature)
+            context.call_internal_no_propagate(builder, called, signature, values)
+            return context.get_dummy_value()
+
+        return types.void(*[types.int64 if isinstance(a, types.Integer) else a for a in args]), codegen
+
+    typing.__name__, typing.__doc__ = function.__name__, function.__doc__
+    own = inspect.signature(function)
+    context = inspect.Parameter("typingctx", inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    typing.__signature__ = own.replace(parameters=[context, *own.parameters.values()])  # type: ignore[attr-defined]  # read by Numba
+    return intrinsic(typing)
 
 
 # In compiled code: the shares
 
 
-def _emit_body(context: Any, builder: Any, body: Any, args_type: Any) -> Any:
+def _emit_share(context: Any, builder: Any, function: Any, args_type: Any) -> Any:
     """Add `void share(s, state)`: run share s of the job that is written in line 0."""
     signature = types.void(types.int64, types.int64, *args_type.types)
-    body.dispatcher.compile(signature.args)
-    compiled = body.dispatcher.get_compile_result(signature)
-    context.add_linking_libs([compiled.library])
+    body = _subroutine(context, builder, function, signature)
     module = builder.module
-    name = f"{compiled.fndesc.mangled_name}.share"
+    name = f"{body.mangled_name}.share"
     share = ir.Function(module, ir.FunctionType(ir.VoidType(), [I64, I64.as_pointer()]), name)
     share.linkage = "internal"
     bld = ir.IRBuilder(share.append_basic_block("entry"))
@@ -93,7 +110,7 @@ def _emit_body(context: Any, builder: Any, body: Any, args_type: Any) -> Any:
     first = bld.sdiv(bld.mul(s, pieces), shares)
     end = bld.sdiv(bld.mul(bld.add(s, I64(1)), pieces), shares)
     values = [bld.extract_value(args, i) for i in range(len(args_type.types))]
-    context.call_internal_no_propagate(bld, compiled.fndesc, signature, [first, end, *values])
+    context.call_internal_no_propagate(bld, body, signature, [first, end, *values])
     bld.ret_void()
     return share
 
@@ -120,44 +137,52 @@ def _is_x86() -> bool:
     return platform.machine().lower() in ("x86_64", "amd64")
 
 
-@intrinsic(prefer_literal=False)
-def _run(typingctx: Any, body: Any, state: Any, pieces: Any, shares: Any, alone: Any, args: Any) -> Any:
+def _run_shares(function: Callable[..., None]) -> Any:
+    """Make `run(state, pieces, shares, alone, args)`, which does a whole job, for one body."""
+
+    @intrinsic
+    def run(typingctx: Any, state: Any, pieces: Any, shares: Any, alone: Any, args: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+            _emit_run(context, builder, function, signature, values)
+            return context.get_dummy_value()
+
+        return types.void(state, types.int64, types.int64, types.int64, args), codegen
+
+    return run
+
+
+def _emit_run(context: Any, builder: Any, function: Callable[..., None], signature: Any, values: Any) -> None:
     """Open the shares 1 ..., run share 0, then those that nobody has begun; wait for the others."""
-
-    def codegen(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        _, state_array, pieces, shares, alone, args = values
-        share = _emit_body(context, builder, signature.args[0], signature.args[5])
-        state = context.make_array(signature.args[1])(context, builder, state_array).data
-        kept_args = cgutils.alloca_once_value(builder, args)
-        job = (builder.ptrtoint(share, I64), builder.ptrtoint(kept_args, I64), pieces, shares)
-        for i, value in enumerate(job):
-            builder.store(value, _at(builder, state, JOB + i))
-        together = builder.icmp_signed("==", alone, I64(0))
-        with builder.if_then(together), cgutils.for_range(builder, shares, start=I64(1)) as loop:
-            builder.store_atomic(I64(OPEN), _at(builder, state, builder.mul(loop.index, I64(LINE))), "release", 8)
-        builder.call(share, [I64(0), state])
-        with cgutils.for_range(builder, shares, start=I64(1)) as loop:
-            with builder.if_else(together) as (shared, lonely):
-                with shared:
-                    mine = _at(builder, state, builder.mul(loop.index, I64(LINE)))
-                    with builder.if_else(_take(builder, mine)) as (got, begun):
-                        with got:
-                            builder.call(share, [loop.index, state])
-                            builder.store_atomic(I64(IDLE), mine, "release", 8)
-                        with begun:
-                            look = builder.append_basic_block("look")
-                            done = builder.append_basic_block("done")
-                            builder.branch(look)
-                            builder.position_at_end(look)
-                            _emit_pause(builder, builder.module, give_way=False)
-                            now = builder.load_atomic(mine, "acquire", 8)
-                            builder.cbranch(builder.icmp_signed("==", now, I64(IDLE)), done, look)
-                            builder.position_at_end(done)
-                with lonely:
-                    builder.call(share, [loop.index, state])
-        return context.get_dummy_value()
-
-    return types.void(body, state, types.int64, types.int64, types.int64, args), codegen
+    state_array, pieces, shares, alone, args = values
+    share = _emit_share(context, builder, function, signature.args[4])
+    state = context.make_array(signature.args[0])(context, builder, state_array).data
+    kept_args = cgutils.alloca_once_value(builder, args)
+    job = (builder.ptrtoint(share, I64), builder.ptrtoint(kept_args, I64), pieces, shares)
+    for i, value in enumerate(job):
+        builder.store(value, _at(builder, state, JOB + i))
+    together = builder.icmp_signed("==", alone, I64(0))
+    with builder.if_then(together), cgutils.for_range(builder, shares, start=I64(1)) as loop:
+        builder.store_atomic(I64(OPEN), _at(builder, state, builder.mul(loop.index, I64(LINE))), "release", 8)
+    builder.call(share, [I64(0), state])
+    with cgutils.for_range(builder, shares, start=I64(1)) as loop:
+        with builder.if_else(together) as (shared, lonely):
+            with shared:
+                mine = _at(builder, state, builder.mul(loop.index, I64(LINE)))
+                with builder.if_else(_take(builder, mine)) as (got, begun):
+                    with got:
+                        builder.call(share, [loop.index, state])
+                        builder.store_atomic(I64(IDLE), mine, "release", 8)
+                    with begun:
+                        look = builder.append_basic_block("look")
+                        done = builder.append_basic_block("done")
+                        builder.branch(look)
+                        builder.position_at_end(look)
+                        _emit_pause(builder, builder.module, give_way=False)
+                        now = builder.load_atomic(mine, "acquire", 8)
+                        builder.cbranch(builder.icmp_signed("==", now, I64(IDLE)), done, look)
+                        builder.position_at_end(done)
+            with lonely:
+                builder.call(share, [loop.index, state])
 
 
 @intrinsic
@@ -196,10 +221,10 @@ class Kernel:
     """A compiled body, called as `kernel(pieces, *arguments)`."""
 
     def __init__(self, function: Callable[..., None]) -> None:
-        body = jit(function)
+        run = _run_shares(function)
 
         def launch(state: Array, pieces: int, shares: int, alone: int, *args: Any) -> None:
-            _run(body, state, pieces, shares, alone, args)
+            run(state, pieces, shares, alone, args)
 
         self.__doc__, self.__name__ = function.__doc__, function.__name__
         self._launch = kept(launch, function.__module__.rpartition(".")[2] + "." + function.__name__)
