@@ -6,10 +6,12 @@ Exit codes: 0 done, 1 the answer is no (a check failed), 2 usage or bad input, 1
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
+from .commands.doctor_command import version_of
 from .errors import MinicnnError
 
 COMMANDS = {
@@ -17,8 +19,8 @@ COMMANDS = {
     "train": "train a network and fill a run folder",
     "eval": "test accuracy of a run",
     "predict": "who is on these pictures, by a run",
-    "summary": "layers, shapes, parameters and multiply-adds of a model",
-    "gradcheck": "check the gradients in a file",
+    "summary": "layers, shapes, parameters, multiply-adds and memory of a model",
+    "gradcheck": "check the gradients of what is in a file",
     "bench": "measure speed",
     "doctor": "what is installed, which devices work, threads, caches",
 }
@@ -30,8 +32,8 @@ def parser() -> argparse.ArgumentParser:
         prog="minicnn", description="Convolutional networks written to be read.",
         epilog="Example: minicnn train --model resnet_orl --out runs/first",
     )  # fmt: skip
-    root.add_argument("--version", action="store_true", help="print the version and exit")
-    commands = root.add_subparsers(dest="command", metavar="COMMAND")
+    root.add_argument("--version", action="version", version=f"minicnn {version_of('minicnn')}")
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for name, text in COMMANDS.items():
         module = import_module(f"{__package__}.commands.{name}_command")
         command = commands.add_parser(
@@ -44,28 +46,21 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command and return its exit code."""
+    """Run a command and return its exit code; wrong usage ends in argparse's SystemExit(2)."""
     for stream in (sys.stdout, sys.stderr):  # a terminal that cannot show a character shows its code
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
     options = parser().parse_args(arguments)
-    if options.version:
-        from importlib.metadata import version
-
-        print(version("minicnn"))
-        return 0
-    if options.command is None:
-        parser().print_help()
-        return 2
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
         return code
-    except MinicnnError as error:
+    except BrokenPipeError:  # the reader, such as `| head`, has gone; what is still buffered goes nowhere
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except (MinicnnError, OSError) as error:
         print(f"minicnn {options.command}: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("interrupted", file=sys.stderr)
+    except KeyboardInterrupt as stop:
+        print(f"minicnn {options.command}: interrupted{stop}", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # the reader (`| head`) has gone
-        sys.stderr.close()
-        return 0

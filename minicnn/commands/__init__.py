@@ -1,4 +1,5 @@
 """The commands of `minicnn`, one file each: `EXAMPLE`, `add_arguments(parser)`, `run(options) -> exit code`.
 
-Heavy modules are imported inside `run`, so that `minicnn --help` answers at once.
+The file's docstring is what `--help` says. Heavy modules are imported inside `run`, so that `--help` answers at
+once; `options.py` holds the options that several commands share.
 """

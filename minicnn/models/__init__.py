@@ -1,10 +1,14 @@
 """Networks, each a function that returns an `nn.Module` with PyTorch's initialisation."""
 
+from __future__ import annotations
+
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 from .. import nn
-from ..errors import DataError
+from ..errors import ShapeError
+from ..ops import arguments
 from .orl import alexnet_orl, mlp_orl, resnet_orl, vgg_orl
 from .residual import BasicBlock
 
@@ -14,10 +18,16 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
 
 
 def build(name: str, **options: Any) -> nn.Module:
-    """Return the model of this name, as the command line builds it. Raises DataError for an unknown one."""
-    if name not in MODELS:
-        raise DataError(f"model {name!r} is unknown; there are {', '.join(sorted(MODELS))}")
-    return MODELS[name](**options)
+    """Return the model of this name, made with these keyword arguments, as the command line builds it.
+
+    Raises ShapeError for a name or an option that there is not.
+    """
+    model = MODELS[arguments.choice("build", "model", name, sorted(MODELS))]
+    known = inspect.signature(model).parameters
+    for option in options:
+        if option not in known:
+            raise ShapeError(f"{name}: there is no option {option!r}, there are {', '.join(known)}")
+    return model(**options)
 
 
 __all__ = ["MODELS", "BasicBlock", "alexnet_orl", "build", "mlp_orl", "resnet_orl", "vgg_orl"]

@@ -1,8 +1,24 @@
-"""Training: the loop, its record, its folder."""
+"""Training: the loop, its record, its folder.
 
-from .config import RECIPES, Config, recipe
+Read `fit.py` first; `config.py` and `recipes.py` say what a run is made of, `pictures.py` what it sees,
+`run.py` what it leaves behind.
+"""
+
+from .config import Config
 from .fit import fit
 from .history import History
-from .metrics import accuracy, confusion, mistakes, probabilities
+from .metrics import accuracy, answer, confusion, mistakes, probabilities
+from .recipes import RECIPES, recipe
 
-__all__ = ["RECIPES", "Config", "History", "accuracy", "confusion", "fit", "mistakes", "probabilities", "recipe"]
+__all__ = [
+    "RECIPES",
+    "Config",
+    "History",
+    "accuracy",
+    "answer",
+    "confusion",
+    "fit",
+    "mistakes",
+    "probabilities",
+    "recipe",
+]

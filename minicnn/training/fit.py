@@ -11,16 +11,17 @@ from typing import Any
 from .. import nn, optim, random
 from .._anomaly import detect_anomaly
 from .._tensor import Tensor
-from ..checkpoint import load, save
+from ..checkpoint import load, save, write_atomically
 from ..data import DataLoader
-from ..errors import CheckpointError, DataError, NumericsError
-from ..optim import lr_scheduler
-from .config import Config, from_dict, loss_function
+from ..errors import CheckpointError, DataError, DTypeError, NumericsError
+from .config import Config, from_dict
 from .history import History, Row
 from .interrupt import Interruption
 from .metrics import accuracy, probabilities
+from .optimisation import loss_function, optimizer, scheduler
 
 CHECKPOINT = "checkpoint.safetensors"
+METRICS = "metrics.csv"
 
 Report = Callable[[Row, float], None]
 Progress = Callable[[int, int], None]
@@ -37,28 +38,30 @@ def fit(
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> History:
-    """Train a model and return one row of numbers per epoch.
+    """Train a classifier and return one row of numbers per epoch.
 
-    An epoch shows every picture `config.passes` times, in batches of `config.batch_size`; an incomplete last
-    batch is left out unless it is the only one. After each epoch, and on Ctrl-C after the step, everything
-    is saved in `out`; with `resume` the run goes on from there to the same bytes. `report(row, images per
-    second)` is called per epoch, `progress(step, steps)` per step.
+    The data are data sets of pairs (input, label), not loaders. An epoch shows every item `passes` times, in
+    batches of `batch_size`; what is left over after the last whole batch waits for another pass. `config` is a
+    `Config` or a dict of some of its fields.
 
-    Raises DataError for empty data, CheckpointError when `out` holds another run, and NumericsError that names
-    the first operation and layer when the loss or a gradient is no number. KeyboardInterrupt passes through.
+    With `out`, the folder holds a checkpoint and `metrics.csv` after each epoch, and on Ctrl-C after the step
+    under way; `resume=True` goes on from there, and ends with the same bytes as a run that was not interrupted.
+    `report(row, items per second)` is called after each epoch, `progress(step, steps)` after each step.
+    The same `mc.manual_seed` before the model is made, and the same `seed`, give the same result.
+
+    Raises DataError for empty data or batches, CheckpointError when `out` holds another run, and NumericsError,
+    naming the first operation and layer, when the loss or a gradient is no number. Ctrl-C ends in Python's own
+    KeyboardInterrupt.
     """
     config = config if isinstance(config, Config) else from_dict(config or {})
-    if len(train_data) == 0:
-        raise DataError("fit: the training data are empty")
-    run = _Run(model, train_data, test_data, config, None if out is None else Path(out) / CHECKPOINT)
+    _check(model, train_data, test_data)
+    run = _Run(model, train_data, test_data, config, None if out is None else Path(out))
     if resume:
         run.restore()
-    model.train()
     with Interruption() as stop:
         while run.epoch < config.epochs:
             row, speed = run.train_epoch(stop, progress)
-            run.history.rows.append(row)
-            run.epoch, run.step, run.sums = run.epoch + 1, 0, _no_sums()
+            run.end_epoch(row)
             run.save()
             if report is not None:
                 report(row, speed)
@@ -67,29 +70,46 @@ def fit(
     return run.history
 
 
-def _no_sums() -> dict[str, float]:
-    return {"loss": 0.0, "correct": 0.0, "seen": 0.0, "gradient_norm": 0.0}
+def _check(model: Any, train_data: Any, test_data: Any) -> None:
+    if not isinstance(model, nn.Module):
+        raise DTypeError(f"fit: model must be an nn.Module, got {type(model).__name__}")
+    for name, data in (("train_data", train_data), ("test_data", test_data)):
+        if isinstance(data, DataLoader):
+            raise DTypeError(f"fit: {name} is a DataLoader, needs its data set; batch_size is a field of config")
+        if data is not None and not (hasattr(data, "__len__") and hasattr(data, "__getitem__")):
+            raise DTypeError(f"fit: {name} must be a data set, with a length and items, got {type(data).__name__}")
+    if train_data is None or len(train_data) == 0:
+        raise DataError("fit: train_data is empty, there is nothing to learn from")
+    if test_data is not None and len(test_data) == 0:
+        raise DataError("fit: test_data is empty; give None to train without a test")
 
 
 class _Run:
     """The state of a run between two steps: all that a checkpoint holds."""
 
-    def __init__(self, model: nn.Module, train: Any, test: Any, config: Config, path: Path | None) -> None:
-        self.model, self.test, self.config, self.path = model, test, config, path
-        self.epoch, self.step, self.sums, self.history = 0, 0, _no_sums(), History()
-        self.loader = DataLoader(
-            train, config.batch_size, shuffle=True, seed=config.seed, drop_last=len(train) >= config.batch_size
-        )
-        self.steps = len(self.loader) * config.passes
-        self.loss = loss_function(config)
+    def __init__(self, model: nn.Module, train: Any, test: Any, config: Config, folder: Path | None) -> None:
+        self.model, self.test, self.config, self.folder = model, test, config, folder
         self.parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = _optimizer(self.parameters, config)
-        self.scheduler = _scheduler(self.optimizer, config, self.steps * config.epochs)
+        self.loss = loss_function(config)
+        self.optimizer = optimizer(config, self.parameters)
+        self.loader = DataLoader(
+            train, config.batch_size, shuffle=True, seed=config.seed,
+            drop_last=len(train) >= config.batch_size, device=self.parameters[0].device,
+        )  # fmt: skip
+        self.steps = len(self.loader) * config.passes  # of an epoch
+        self.scheduler = scheduler(config, self.optimizer, self.steps * config.epochs)
+        self.classes = list(getattr(train, "classes", []))
+        self.history = History()
+        self.epoch = 0  # epochs done
+        self.step = 0  # steps done of the next one
+        self.sums = _no_sums()
 
     def train_epoch(self, stop: Interruption, progress: Progress | None) -> tuple[Row, float]:
-        """Train one epoch, or what is left of it."""
+        """Train one epoch, or what is left of it; return its row and how many items a second it took."""
         begin, seen = time.perf_counter(), self.sums["seen"]
+        self.model.train()
         for x, y in self._batches():
+            lr = self.optimizer.param_groups[0]["lr"]
             self.train_step(x, y)
             self.step += 1
             if progress is not None:
@@ -98,12 +118,11 @@ class _Run:
                 self.save()
                 raise KeyboardInterrupt
         speed = (self.sums["seen"] - seen) / (time.perf_counter() - begin)
-        lr = self.optimizer.param_groups[0]["lr"]
         test_accuracy = math.nan
         if self.test is not None:
             test_accuracy = accuracy(*probabilities(self.model, self.test, mirror=self.config.mirror))
         return {
-            "epoch": float(self.epoch + 1),
+            "epoch": self.epoch + 1,
             "loss": self.sums["loss"] / self.sums["seen"],
             "train_accuracy": 100 * self.sums["correct"] / self.sums["seen"],
             "test_accuracy": test_accuracy,
@@ -118,20 +137,20 @@ class _Run:
             self.loader.epoch = self.epoch * self.config.passes + i
             for number, batch in enumerate(self.loader):
                 if i > first or number >= skip:
-                    yield batch
+                    yield _pair(batch)
 
     def train_step(self, x: Tensor, y: Tensor) -> None:
-        """Forward, loss, backward, update: the four lines that all training is."""
-        generator = random.get_state()
+        """Forward, loss, backward, update: what all training is."""
+        dropout = random.get_state()
         self.optimizer.zero_grad()
         logits = self.model(x)
         loss = self.loss(logits, y)
         if not math.isfinite(loss.item()):
-            self._explain(x, y, generator, f"the loss is {loss.item()}")
+            self._explain(x, y, dropout, f"the loss is {loss.item()}")
         loss.backward()
-        norm = float(optim.clip_grad_norm_(self.parameters, self.config.clip_norm))
+        norm = optim.clip_grad_norm_(self.parameters, self.config.clip_norm).item()
         if not math.isfinite(norm):
-            self._explain(x, y, generator, f"the norm of the gradients is {norm}")
+            self._explain(x, y, dropout, f"the norm of the gradients is {norm}")
         self.optimizer.step()
         self.scheduler.step()
         self.sums["loss"] += loss.item() * len(y)
@@ -139,48 +158,56 @@ class _Run:
         self.sums["seen"] += len(y)
         self.sums["gradient_norm"] += norm
 
-    def _explain(self, x: Tensor, y: Tensor, generator: dict[str, int], what: str) -> None:
-        """Repeat the step under watch and raise the error that names the first bad operation."""
+    def _explain(self, x: Tensor, y: Tensor, dropout: dict[str, int], what: str) -> None:
+        """Repeat the step under watch, with the same dropout, and raise an error that names the first bad operation."""
         where = f"fit: epoch {self.epoch + 1}, step {self.step + 1}: {what}"
-        random.set_state(generator)
+        random.set_state(dropout)
         try:
             with detect_anomaly():
                 self.loss(self.model(x), y).backward()
         except NumericsError as error:
-            raise NumericsError(f"{where}. {error}. A smaller lr ({self.config.lr} now) often helps") from None
-        raise NumericsError(f"{where}; every operation alone gave finite numbers, their sum is too large")
+            raise NumericsError(f"{where}. {error}. A smaller lr often helps (it is {self.config.lr})") from None
+        raise NumericsError(f"{where}, though every operation alone gave finite numbers")
+
+    def end_epoch(self, row: Row) -> None:
+        """Enter the row and begin the next epoch."""
+        self.history.rows.append(row)
+        self.epoch, self.step, self.sums = self.epoch + 1, 0, _no_sums()
 
     def save(self) -> None:
-        """Write the checkpoint, if the run has a folder."""
-        if self.path is not None:
-            save(self.path, {
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "scheduler": self.scheduler.state_dict(),
-                "random": random.get_state(),
-                "epoch": self.epoch,
-                "step": self.step,
-                "sums": self.sums,
-                "history": self.history.rows,
-                "config": self.config.to_dict(),
-            })  # fmt: skip
+        """Write the checkpoint and the table, if the run has a folder."""
+        if self.folder is None:
+            return
+        save(self.folder / CHECKPOINT, {
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "random": random.get_state(),
+            "epoch": self.epoch,
+            "step": self.step,
+            "sums": self.sums,
+            "history": self.history.rows,
+            "classes": self.classes,
+            "items": len(self.loader.dataset),
+            "config": self.config.to_dict(),
+        })  # fmt: skip
+        write_atomically(self.folder / METRICS, self.history.to_csv().encode())
 
     def restore(self) -> None:
-        """Continue where the checkpoint was written."""
-        if self.path is None:
+        """Go on where the checkpoint was written."""
+        if self.folder is None:
             raise CheckpointError("fit: resume=True needs out=, the folder of the run")
-        state = load(self.path)
-        ours = self.config.to_dict()
-        for name, value in state["config"].items():
-            if name != "epochs" and ours.get(name) != value:
+        path = self.folder / CHECKPOINT
+        state = load(path)
+        if not isinstance(state, dict) or "config" not in state:
+            raise CheckpointError(f"fit: {path} is not the checkpoint of a run")
+        saved = {**state["config"], "train_data": state["items"]}
+        ours = {**self.config.to_dict(), "train_data": len(self.loader.dataset)}
+        for name, value in saved.items():
+            if ours.get(name) != value:
                 raise CheckpointError(
-                    f"fit: {self.path} belongs to a run with {name}={value!r}, this one has {ours.get(name)!r}"
+                    f"fit: {path} belongs to another run: {name} is {value!r} there and {ours.get(name)!r} here"
                 )
-        if state["config"]["epochs"] != self.config.epochs and self.config.schedule != "constant":
-            raise CheckpointError(
-                f"fit: {self.path} was planned for {state['config']['epochs']} epochs, its learning rates depend on "
-                f"that; this run has {self.config.epochs}"
-            )
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.scheduler.load_state_dict(state["scheduler"])
@@ -189,16 +216,15 @@ class _Run:
         self.history = History(state["history"])
 
 
-def _optimizer(parameters: list[Any], config: Config) -> optim.Optimizer:
-    if config.optimizer == "sgd":
-        return optim.SGD(parameters, config.lr, momentum=config.momentum, weight_decay=config.weight_decay)
-    kind = {"adamw": optim.AdamW, "adam": optim.Adam, "rmsprop": optim.RMSprop}[config.optimizer]
-    return kind(parameters, lr=config.lr, weight_decay=config.weight_decay)
+def _no_sums() -> dict[str, float]:
+    return {"loss": 0.0, "correct": 0.0, "seen": 0.0, "gradient_norm": 0.0}
 
 
-def _scheduler(optimizer: optim.Optimizer, config: Config, steps: int) -> Any:
-    if config.schedule == "onecycle":
-        return lr_scheduler.OneCycleLR(optimizer, max_lr=config.lr, total_steps=steps + 1, cycle_momentum=False)
-    if config.schedule == "cosine":
-        return lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(steps, 1))
-    return lr_scheduler.StepLR(optimizer, step_size=max(steps, 1) + 1)
+def _pair(batch: Any) -> tuple[Tensor, Tensor]:
+    """Return a batch as (inputs, labels)."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2 or not all(isinstance(part, Tensor) for part in batch):
+        raise DataError("fit: the items of train_data must be pairs (input, label) of arrays or numbers")
+    x, y = batch
+    if x.shape[0] == 0:
+        raise DataError(f"fit: a batch of train_data is empty, its inputs have shape {x.shape}")
+    return x, y

@@ -14,7 +14,12 @@ Row = dict[str, float]
 
 @dataclass
 class History:
-    """What `fit` returns: `history["test_accuracy"]` is that column, `history.rows[-1]` the last epoch."""
+    """What `fit` returns: `history["test_accuracy"]` is that column, `history.rows[-1]` the last epoch.
+
+    Columns: epoch (from 1), loss (mean over the epoch, as it was trained), train_accuracy and test_accuracy in
+    percent (the former on the augmented pictures, while training), lr (of the last step), gradient_norm (mean
+    before clipping).
+    """
 
     rows: list[Row] = field(default_factory=list)
 

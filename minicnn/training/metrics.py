@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import functional as F
 from .. import nn
+from .._tensor import Tensor
 from ..autograd import no_grad
 from ..data import DataLoader
 from ..errors import DataError
@@ -18,25 +19,34 @@ Array = np.ndarray[Any, Any]
 def probabilities(model: nn.Module, data: Any, batch_size: int = 100, mirror: bool = True) -> tuple[Array, Array]:
     """Return the class probabilities (N, classes) and the labels (N,) of a data set, in eval mode.
 
-    With `mirror` the logits are averaged over each picture and its mirror image. The model's mode comes back.
-    Raises DataError for an empty data set.
+    `mirror` as for `answer`. Raises DataError for an empty data set.
     """
     if len(data) == 0:
-        raise DataError("evaluate: the data set is empty")
+        raise DataError("probabilities: the data set is empty")
+    device = next((p.device for p in model.parameters()), None)
+    found, labels = [], []
+    for x, y in DataLoader(data, batch_size, device=device):
+        found.append(answer(model, x, mirror))
+        labels.append(y.numpy())
+    return np.concatenate(found), np.concatenate(labels)
+
+
+def answer(model: nn.Module, x: Tensor, mirror: bool = True) -> Array:
+    """Return the class probabilities (N, classes) of a batch (N, …), in eval mode; the model's mode comes back.
+
+    With `mirror` the logits are averaged over each picture (N, C, H, W) and its mirror image; other inputs are
+    taken as they are.
+    """
     training = model.training
     model.eval()
-    found, labels = [], []
     try:
         with no_grad():
-            for x, y in DataLoader(data, batch_size):
-                logits = model(x)
-                if mirror:
-                    logits = (logits + model(F.flip(x, (3,)))) * 0.5
-                found.append(F.softmax(logits, 1).numpy())
-                labels.append(y.numpy())
+            logits = model(x)
+            if mirror and x.ndim == 4:
+                logits = (logits + model(F.flip(x, (3,)))) * 0.5
+            return F.softmax(logits, 1).numpy()
     finally:
         model.train(training)
-    return np.concatenate(found), np.concatenate(labels)
 
 
 def accuracy(probability: Array, labels: Array) -> float:

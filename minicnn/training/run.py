@@ -1,7 +1,8 @@
-"""A training run and its folder: `config.json`, `metrics.csv`, pictures, checkpoint."""
+"""A run and its folder: `config.json`, the checkpoint, `metrics.csv`, and the pictures that show what came out."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,14 +13,14 @@ import numpy as np
 
 from .. import nn, random
 from ..checkpoint import load
-from ..data import Dataset, ORLFaces
-from ..errors import DataError
+from ..data import ORLFaces
+from ..errors import CheckpointError, DataError
 from ..models import build
 from . import plots
-from .config import Config, from_dict, test_transform, train_transform
+from .config import Config, from_dict
 from .fit import CHECKPOINT, Progress, Report, fit
 from .history import History
-from .metrics import accuracy, confusion, mistakes, probabilities
+from .metrics import Array, accuracy, confusion, mistakes, probabilities
 
 CONFIG = "config.json"
 
@@ -34,93 +35,98 @@ class Result:
     accuracy: float
 
 
-def datasets(config: Config, root: str | None = None, download: bool = True) -> tuple[ORLFaces, ORLFaces]:
-    """Return the ORL pictures for training and for testing, each with its transform."""
-    split: dict[str, Any] = {
-        "root": root, "download": download, "train_per_subject": config.train_per_subject, "seed": config.split_seed,
-    }  # fmt: skip
-    return (
-        ORLFaces(split="train", transform=train_transform(config), **split),
-        ORLFaces(split="test", transform=test_transform(config), **split),
-    )
-
-
 def train(
     config: Config,
-    train_data: Dataset,
-    test_data: Dataset,
+    train_data: ORLFaces,
+    test_data: ORLFaces,
     out: Path | None = None,
     *,
     resume: bool = False,
     report: Report | None = None,
     progress: Progress | None = None,
 ) -> Result:
-    """Train the model of a config and fill the run's folder.
+    """Train the model of a config and fill the run's folder; with `resume` go on where the folder ends.
 
     Raises what `fit` raises, and DataError when the folder already holds a run that is not to be resumed.
     """
     if out is not None and not resume:
-        if (out / CHECKPOINT).exists():
-            raise DataError(f"train: {out} already holds a run; continue it with --resume {out}, or name another --out")
-        out.mkdir(parents=True, exist_ok=True)
-        (out / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+        begin_folder(out, config)
     random.manual_seed(config.seed)
-    model = build(config.model, **config.options)
-
-    def record(row: Any, speed: float) -> None:
-        if report is not None:
-            report(row, speed)
-
+    model = build(config.model, **{"num_classes": len(train_data.classes), **config.options})
     history = fit(
-        model, train_data, test_data, config, out=out, resume=resume, report=record, progress=progress
-    )
+        model, train_data, test_data, config, out=out, resume=resume and has_checkpoint(out),
+        report=report, progress=progress,
+    )  # fmt: skip
     found, labels = probabilities(model, test_data, mirror=config.mirror)
     if out is not None:
-        _describe(out, history, found, labels, train_data, test_data)
+        _draw(out, history, found, labels, train_data, test_data)
     return Result(config, model, history, accuracy(found, labels))
 
 
-def _describe(
-    out: Path, history: History, found: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], train: Any, test: Any
-) -> None:
-    """Write the table and the pictures of a finished run."""
-    (out / "metrics.csv").write_text(history.to_csv(), encoding="utf-8")
+def seeds(config: Config, count: int, train_one: Callable[[Config], Result]) -> list[Result]:
+    """Return the results of `count` runs that differ in their seed, from the config's own on."""
+    return [train_one(dataclasses.replace(config, seed=config.seed + i)) for i in range(count)]
+
+
+def begin_folder(out: Path, config: Config) -> None:
+    """Make a run's folder with its config. Raises DataError if there is a run in it."""
+    if (out / CONFIG).exists():
+        raise DataError(f"{out} already holds a run; go on with it by --resume {out}, or name another folder")
+    out.mkdir(parents=True, exist_ok=True)
+    (out / CONFIG).write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+
+def has_checkpoint(folder: Path | None) -> bool:
+    """Return whether a run's folder has a state to go on from."""
+    return folder is not None and (folder / CHECKPOINT).exists()
+
+
+def _draw(out: Path, history: History, found: Array, labels: Array, train: ORLFaces, test: ORLFaces) -> None:
     plots.write(plots.curves(history), out / "curves.png")
     plots.write(plots.confusion_matrix(confusion(found, labels)), out / "confusion.png")
-    names = getattr(test, "classes", None) or [str(i) for i in range(found.shape[1])]
     pairs = []
-    for number, shown, answered, probability in mistakes(found, labels):
+    for number, _, answered, probability in mistakes(found, labels):
         example = int(np.flatnonzero(train.labels == answered)[0])
-        text = f"{names[shown]} – {names[answered]} ({100 * probability:.0f} %)"
+        text = f"{test.names[number]} – {test.classes[answered]} ({100 * probability:.0f} %)"
         pairs.append((test.images[number, 0], train.images[example, 0], text))
     plots.write(plots.mistake_sheet(pairs), out / "mistakes.png")
 
 
-def open_run(folder: str | Path) -> tuple[Config, nn.Module]:
-    """Return the config and the trained model of a run's folder. Raises DataError or CheckpointError."""
+def open_run(folder: str | Path) -> tuple[Config, nn.Module, list[str]]:
+    """Return the config, the trained model in eval mode, and the names of the classes of a run's folder.
+
+    Raises DataError when the folder is no run, CheckpointError when its checkpoint is damaged.
+    """
     folder = Path(folder)
     config = read_config(folder)
-    model = build(config.model, **config.options)
-    model.load_state_dict(load(folder / CHECKPOINT)["model"])
-    model.eval()
-    return config, model
+    if not has_checkpoint(folder):
+        several = sorted(folder.glob(f"seed-*/{CHECKPOINT}"))
+        hint = f"name one of its runs, such as {several[0].parent}" if several else "it was not trained yet"
+        raise DataError(f"{folder} has no {CHECKPOINT}: {hint}")
+    state = load(folder / CHECKPOINT)
+    try:
+        weights, classes = state["model"], state["classes"]
+    except (TypeError, KeyError):
+        raise CheckpointError(f"{folder / CHECKPOINT} is not the checkpoint of a run") from None
+    model = build(config.model, **{"num_classes": len(classes), **config.options})
+    model.load_state_dict(weights)
+    return config, model.eval(), classes
 
 
 def read_config(folder: Path) -> Config:
-    """Return the config of a run's folder. Raises DataError when there is none or it is damaged."""
+    """Return the config of a run's folder. Raises DataError when there is none, or it is damaged."""
     path = folder / CONFIG
+    if not path.is_file():
+        raise DataError(f"{folder} is not the folder of a run: it has no {CONFIG}; `minicnn train --out DIR` makes one")
+    return from_dict(read_values(path))
+
+
+def read_values(path: Path) -> dict[str, Any]:
+    """Return the fields in a JSON file. Raises DataError when it cannot be read as such."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(f"{folder} is not a run: it has no {CONFIG}; `minicnn train --out {folder}` makes one") from None
     except (OSError, ValueError) as error:
         raise DataError(f"{path} cannot be read: {error}") from None
     if not isinstance(values, dict):
-        raise DataError(f"{path} holds no JSON object")
-    return from_dict(values)
-
-
-def seeds(config: Config, count: int, train_one: Callable[[Config], Result]) -> list[Result]:
-    """Return the results of runs with `count` seeds, from the config's own on."""
-    changed = ({**config.to_dict(), "seed": config.seed + i} for i in range(count))
-    return [train_one(from_dict(values)) for values in changed]
+        raise DataError(f"{path} must hold a JSON object with the fields of a config")
+    return values
