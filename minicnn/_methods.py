@@ -239,13 +239,13 @@ class Methods:
     def tanh(self: Any) -> Tensor:
         return F.tanh(self)
 
-    def softmax(self: Any, dim: int) -> Tensor:
+    def softmax(self: Any, dim: int | None = None) -> Tensor:
         return F.softmax(self, dim)
 
-    def log_softmax(self: Any, dim: int) -> Tensor:
+    def log_softmax(self: Any, dim: int | None = None) -> Tensor:
         return F.log_softmax(self, dim)
 
-    def logsumexp(self: Any, dim: Any, keepdim: bool = False) -> Tensor:
+    def logsumexp(self: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
         return F.logsumexp(self, dim, keepdim)
 
     # Reductions

@@ -180,7 +180,7 @@ def operands(name: str, x: Any, y: Any, float_result: bool = False) -> tuple[Any
         raise DTypeError(f"{name}: needs a Tensor, got {type(x).__name__} and {type(y).__name__}")
     if float_result and dtype.kind != "f":
         dtype = np.dtype(np.float32)
-    return _in_type(x, dtype), _in_type(y, dtype)
+    return _in_type(name, x, dtype), _in_type(name, y, dtype)
 
 
 def _constant(name: str, argument: str, value: Any, like: Tensor) -> Tensor:
@@ -189,9 +189,11 @@ def _constant(name: str, argument: str, value: Any, like: Tensor) -> Tensor:
     raise DTypeError(f"{name}: {argument} must be a Tensor or a number, got {type(value).__name__}")
 
 
-def _in_type(value: Any, dtype: DType) -> Any:
+def _in_type(name: str, value: Any, dtype: DType) -> Any:
     if isinstance(value, Tensor):
         return value if value.dtype == dtype else value.to(dtype)
+    if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
+        raise DTypeError(f"{name}: {value} does not fit into {dtype}; convert the tensor with .long() or .float()")
     return dtype.type(value) if isinstance(value, np.generic) else value
 
 

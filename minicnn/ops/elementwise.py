@@ -50,10 +50,8 @@ class Add(Function):
 
 def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return the sum z = x + alpha · y; a residual block's shortcut is this."""
-    if alpha != 1:
-        other = mul(other, alpha)
     x, y = arguments.operands("add", input, other)
-    result: Tensor = Add.apply(x, y)
+    result: Tensor = Add.apply(x, _scaled("add", x, y, alpha))
     return result
 
 
@@ -86,13 +84,22 @@ class Sub(Function):
 
 def sub(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
     """Return the difference z = x − alpha · y."""
-    if alpha != 1:
-        other = mul(other, alpha)
     x, y = arguments.operands("sub", input, other)
-    if any(isinstance(operand, Tensor) and operand.dtype.kind == "b" for operand in (input, other)):
+    if any(o.dtype.kind == "b" if isinstance(o, Tensor) else isinstance(o, bool) for o in (input, other)):
         raise DTypeError("sub: bools have no difference; use != for exclusive or, or convert with .int()")
-    result: Tensor = Sub.apply(x, y)
+    result: Tensor = Sub.apply(x, _scaled("sub", x, y, alpha))
     return result
+
+
+def _scaled(name: str, x: Any, y: Any, alpha: float) -> Any:
+    """Return alpha · y."""
+    if alpha == 1:
+        return y
+    arguments.number(name, "alpha", alpha)
+    dtype = x.dtype if isinstance(x, Tensor) else y.dtype
+    if dtype.kind != "f" and not isinstance(alpha, int):
+        raise DTypeError(f"{name}: alpha is {alpha}, needs a whole number beside tensors of whole numbers")
+    return y * alpha
 
 
 # z = x · y:  dx = dz · y, dy = dz · x
@@ -236,10 +243,13 @@ class Pow(Function):
 def pow(input: Any, exponent: Any) -> Tensor:
     """Return z = x^y; a float base below 0 with a broken exponent gives nan.
 
-    Raises ShapeError for a negative whole exponent of an integer tensor, which no integer can hold.
+    Raises ShapeError for a negative whole exponent of an integer tensor, which no integer can hold, and
+    DTypeError for bools.
     """
     x, y = arguments.operands("pow", input, exponent)
     base = x.dtype.kind if isinstance(x, Tensor) else "i" if isinstance(x, int) else "f"
+    if base == "b" or (isinstance(y, Tensor) and y.dtype.kind == "b"):
+        raise DTypeError("pow: bools have no powers; convert them with .int()")
     if base != "f" and ((isinstance(y, int) and y < 0) or (isinstance(y, Tensor) and (y.data < 0).any())):
         raise ShapeError("pow: an integer to a negative power is no integer; convert it with .float()")
     result: Tensor = Pow.apply(x, y)
@@ -366,7 +376,9 @@ class Abs(Function):
 
 def abs(input: Tensor) -> Tensor:
     """Return y = |x|; the gradient at 0 is 0."""
-    result: Tensor = Abs.apply(arguments.tensor("abs", "input", input))
+    if arguments.tensor("abs", "input", input).dtype.kind == "b":
+        raise DTypeError("abs: bools have no magnitude; convert them with .int()")
+    result: Tensor = Abs.apply(input)
     return result
 
 

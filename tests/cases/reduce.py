@@ -72,7 +72,7 @@ CASES: list[Case] = [
     *(case(op, exact([1.0, 2.0, 4.0][:n]), correction=c, smooth=False, torch=_without_warning(op))
       for op in ("var", "std") for n, c in ((0, 1), (1, 0), (1, 1), (1, 2))),
     case("var", exact([3.0, 3.0, 3.0])), case("std", exact([3.0, 3.0, 3.0]), smooth=False),
-    case("std", exact([[1.0, 1.0], [1.0, 2.0]]), 1, smooth=False),
+    case("std", exact([[1.0, 1.0, 1.0], [1.0, 2.0, 4.0]]), 1, smooth=False),
 ]  # fmt: skip
 
 REFUSALS: list[Refusal] = [
