@@ -206,12 +206,21 @@ class Tensor(Methods):
                 f"{name}: an in-place write into a tensor that requires a gradient is not recorded; "
                 "do it under mc.no_grad(), or compute a new tensor, for instance with F.where"
             )
+        if isinstance(value, Tensor) and value._requires_grad and autograd.is_grad_enabled():
+            raise GradientError(
+                f"{name}: the value requires a gradient, which an in-place write does not record; write .detach(), or "
+                "compute a new tensor, for instance with F.where, F.cat or F.stack"
+            )
         first, then = indexing.parsed(name, self, index)
-        value = value.data if isinstance(value, Tensor) else value
+        place = self.data[first]
+        array = _written_values(name, value, self)
+        if not place.flags.writeable:
+            raise ShapeError(f"{name}: several elements of an expanded tensor are one; write into a copy, x.clone()")
         try:
-            self.data[first][... if then is None else then] = value
-        except (ValueError, TypeError, OverflowError) as error:
-            raise ShapeError(f"{name}: {error}") from None
+            place[... if then is None else then] = array
+        except ValueError:
+            shape = (place if then is None else place[then]).shape
+            raise ShapeError(f"{name}: value has shape {array.shape}, the place has {shape}") from None
         _inplace.written(self.data, name)
         return self
 
@@ -312,6 +321,22 @@ def _new_array(data: Any, dtype: Any, where: str | None) -> tuple[Array, Device]
     target = current_device() if where is None else device(where)
     new = np.array(array, array.dtype.newbyteorder("=") if dtype is None else dtype, order="K", copy=True)
     return put(new, usable(target)), target
+
+
+def _written_values(name: str, value: Any, target: Tensor) -> Array:
+    """Return what is to be written into a tensor as an array; refuse numbers that its type cannot hold."""
+    try:
+        array = value.data if isinstance(value, Tensor) else np.asarray(value)
+    except ValueError:
+        raise ShapeError(f"{name}: the rows of the value have different lengths") from None
+    if array.dtype.kind not in "fiub":
+        raise DTypeError(f"{name}: value must be numbers, got {array.dtype} from {type(value).__name__}")
+    dtype = target.dtype
+    if dtype.kind in "iu" and array.dtype != dtype and array.size:
+        low, high = array.min(), array.max()
+        if not (np.iinfo(dtype).min - 1 < low and high < np.iinfo(dtype).max + 1):  # true of nan, too
+            raise DTypeError(f"{name}: {low if low == high else f'{low} … {high}'} does not fit into {dtype}")
+    return put(array, target.device)
 
 
 def _python_type(data: Any, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
