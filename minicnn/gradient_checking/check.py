@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from . import probes
+from .diagnose import diagnose
 from .examine import MODES, Options, Outcome, examine
 from .pair import Pair, is_missing
 from .point import Point
@@ -59,7 +60,8 @@ def gradcheck(
         if fault_found not in report.faults:
             report.faults.append(fault_found)
     report.notes += [n for n in subject.notes if n not in report.notes]
-    report.diagnosis.extend(f for f in report.faults if f not in report.diagnosis)
+    if not report.diagnosis:
+        report.diagnosis.extend(report.faults)
     return report
 
 
@@ -101,7 +103,13 @@ def _check(subject: Subject, wrt: Any, options: Options, seed: int, report: Repo
     outcome = examine(point, cotangent, elements, options, rng)
     _enter(outcome, chosen, report, "")
     if report.passed and not subject.faults:
-        _probe(point, cotangent, chosen, options, rng, report)
+        outcome = _probe(point, cotangent, chosen, options, rng, report) or outcome
+    report.faults.extend(subject.faults)
+    if not report.passed:
+        here = outcome.comparison
+        same = here.point is point and np.array_equal(here.cotangent, cotangent)
+        raw = raw if same else here.point.gradients(here.cotangent)
+        report.diagnosis = diagnose(report, outcome, raw, chosen, Clock(options.clock.at_most(6.0).left()))
     _look_for_state(point, "after many calls ")
 
 
@@ -285,16 +293,16 @@ def _enter(outcome: Outcome, chosen: list[int], report: Report, where: str) -> N
 
 def _probe(
     point: Point, cotangent: Array, chosen: list[int], options: Options, rng: np.random.Generator, report: Report
-) -> None:
-    """Examine the subject at points made of the given values, quickly."""
+) -> Outcome | None:
+    """Examine the subject at points made of the given values, quickly; return what was wrong first."""
     free = [k in chosen for k in range(len(point.values))]
     elements = [np.arange(point.slices[k].start, point.slices[k].stop) for k in chosen]
     if not elements or not point.base.size:
-        return
+        return None
     for text, values in probes.points(point.values, free, rng):
         if options.clock.left() < 0:
             report.notes.append("the time was over before other points were tried")
-            return
+            return None
         try:
             other = Point(point.subject, values, rng)
             if other.base.shape != point.base.shape or not np.isfinite(other.base).all():
@@ -307,4 +315,5 @@ def _probe(
             continue
         if outcome.wrong:
             _enter(outcome, chosen, report, f"at {text} values")
-            return
+            return outcome
+    return None

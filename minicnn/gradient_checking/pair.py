@@ -39,14 +39,17 @@ class Pair(Subject):
 
     def gradients(self, values: Sequence[Array], cotangents: Sequence[Array]) -> list[Any]:
         self.state.rewind()
+        watched = self._watched_calls > 0
         out, cache, arguments = self._forward(values, rewind=False)
         before = copy.deepcopy(arguments)
         queue = list(cotangents)
         douts = [self._cotangent(o, queue) for o in out]
         sent = [d.copy() for d in douts]
         dout = douts[0] if len(douts) == 1 else tuple(douts)
+        states = self.state.states() if watched else []
         with blamed("backward"):
             found = self.backward(dout, *arguments) if cache is _NONE else self.backward(dout, cache[0])
+        self.backward_draws |= watched and self.state.moved_since(states)
         for former, now in zip(sent, douts):
             if not _equal(former, now):
                 text = "backward changes dout in place; work on a copy"

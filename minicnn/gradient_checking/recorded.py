@@ -55,8 +55,10 @@ class Recorded(Subject):
             if not recorded:
                 return [None] * len(leaves)
             before = [s.numpy().copy() for _, s in recorded]
+            states = self.state.states() if self._watched_calls > 0 else []
             with blamed("backward"):
                 found = grad([o for o, _ in recorded], leaves, [s for _, s in recorded], allow_unused=True)
+            self.backward_draws |= bool(states) and self.state.moved_since(states)
             for former, (_, seed) in zip(before, recorded):
                 if not np.array_equal(former, seed.numpy(), equal_nan=True):
                     text = "backward changes its grad_output in place; work on a copy"

@@ -41,6 +41,14 @@ class Replay:
         moved = [i for i, (take, _) in enumerate(self._sources) if not _same(take(), self._start[i])]
         self._used = sorted({*moved, *(self._used or ())})
 
+    def states(self) -> list[Any]:
+        """Return the states of all generators as they are now."""
+        return [take() for take, _ in self._sources]
+
+    def moved_since(self, states: list[Any]) -> bool:
+        """Return whether a generator has been used since."""
+        return not all(_same(now, then) for now, then in zip(self.states(), states))
+
     @property
     def random(self) -> bool:
         """Whether a generator has been used."""

@@ -38,6 +38,7 @@ class Subject:
     values: list[Array]  # as given, in their own type and layout
     wide = True  # the numbers are computed in float64, whatever came
     composed = False  # whether it is known to be made of several operations
+    backward_draws = False  # whether the backward pass has used a random generator
 
     def __init__(self, *replayed: Any) -> None:
         self.faults: list[Diagnosis] = []

@@ -151,10 +151,10 @@ def lrn_backward(dout: Array, cache: Any, cross: bool = True) -> Array:
 
 
 IMAGE = normal((2, 3, 6, 5), (4, 3, 3, 3), (4,))
-STRIDED = lambda rng: [*IMAGE(rng), 2, 1]  # noqa: E731 - a maker like the others
+STRIDED = lambda rng: [*IMAGE(rng), 2, 1]
 POOL = normal((2, 3, 6, 4))
-OVERLAP = lambda rng: [rng.standard_normal((2, 2, 5, 7)), 3, 2]  # noqa: E731
-TIED = lambda rng: [rng.integers(0, 3, (2, 2, 6, 4)).astype(float)]  # noqa: E731
+OVERLAP = lambda rng: [rng.standard_normal((2, 2, 5, 7)), 3, 2]
+TIED = lambda rng: [rng.integers(0, 3, (2, 2, 6, 4)).astype(float)]
 C, M, A = conv_backward, max_pool_backward, average_pool_backward
 
 EXAMPLES = [
@@ -171,7 +171,8 @@ EXAMPLES = [
     right("reflect", reflect, reflect_backward, POOL),
     right("lrn", lrn, lrn_backward, normal((2, 5, 3, 2))),
     wrong(("transposed", "flipped"), "filters flipped", conv, lambda d, c: C(d, c, flip=True), IMAGE),
-    wrong(("transposed", "flipped"), "dw flipped", conv, lambda d, c: (C(d, c)[0], C(d, c)[1][..., ::-1, ::-1], C(d, c)[2]), IMAGE),
+    wrong(("transposed", "flipped"), "dw flipped", conv,
+          lambda d, c: (C(d, c)[0], C(d, c)[1][..., ::-1, ::-1], C(d, c)[2]), IMAGE),
     wrong("transposed", "dw with rows and columns exchanged", conv,
           lambda d, c: (C(d, c)[0], C(d, c)[1].swapaxes(2, 3), C(d, c)[2]), IMAGE),
     wrong("transposed", "dw with channels exchanged", conv,
@@ -186,7 +187,8 @@ EXAMPLES = [
     wrong(("shifted", "border"), "x padded on one side", conv, lambda d, c: C(d, c, padded=False), IMAGE),
     wrong("constant factor", "db averaged", conv, lambda d, c: (*C(d, c)[:2], d.mean((0, 2, 3))), IMAGE),
     wrong("not summed", "db over images only", conv, lambda d, c: (*C(d, c)[:2], d.sum(0)), IMAGE),
-    wrong(("not summed", "missing term", "border"), "db of one row", conv, lambda d, c: (*C(d, c)[:2], d[:, :, 0].sum((0, 2))), IMAGE),
+    wrong(("not summed", "missing term", "border"), "db of one row", conv,
+          lambda d, c: (*C(d, c)[:2], d[:, :, 0].sum((0, 2))), IMAGE),
     wrong("border", "dx zero at the border", conv,
           lambda d, c: (np.pad(C(d, c)[0][:, :, 1:-1, 1:-1], ((0, 0), (0, 0), (1, 1), (1, 1))), *C(d, c)[1:]), IMAGE),
     wrong("constant factor", "conv / N", conv, lambda d, c: tuple(g / len(d) for g in C(d, c)), IMAGE),
@@ -198,12 +200,15 @@ EXAMPLES = [
     wrong("constant factor", "average pool without division", average_pool, lambda d, c: A(d, c, 1), POOL),
     wrong("constant factor", "average pool / size", average_pool, lambda d, c: A(d, c, 2), POOL),
     wrong("overwritten", "average pool overwritten", average_pool, lambda d, c: A(d, c, accumulate=False), OVERLAP),
-    wrong(("integer division", "constant factor"), "average pool by //", average_pool, lambda d, c: A(np.floor(d / 4), c, 1), POOL),
+    wrong(("integer division", "constant factor"), "average pool by //", average_pool,
+          lambda d, c: A(np.floor(d / 4), c, 1), POOL),
     wrong("shifted", "pad cut at the wrong place", pad_images, lambda d, c: d[:, :, 1:-1, 1:-3], POOL),
     wrong("shifted", "pad not cut at the left", pad_images, lambda d, c: d[:, :, 2:, 2:-2], POOL),
     wrong("wrong shape", "pad not cut", pad_images, lambda d, c: d, POOL),
-    wrong(("overwritten", "not summed", "missing term"), "upsample takes one", upsample, lambda d, c: d[:, :, ::2, ::2], POOL),
-    wrong(("constant factor", "not summed"), "upsample averages", upsample, lambda d, c: upsample_backward(d, c) / 4, POOL),
+    wrong(("overwritten", "not summed", "missing term"), "upsample takes one", upsample,
+          lambda d, c: d[:, :, ::2, ::2], POOL),
+    wrong(("constant factor", "not summed"), "upsample averages", upsample,
+          lambda d, c: upsample_backward(d, c) / 4, POOL),
     wrong("border", "reflect as constant", reflect, lambda d, c: d[:, :, 1:-1, 1:-1], POOL),
     wrong("missing term", "lrn without the others", lrn, lambda d, c: lrn_backward(d, c, False), normal((2, 5, 3, 2))),
 ]  # fmt: skip

@@ -70,7 +70,7 @@ def centre(x: Array) -> Any:
 ROWS = normal((6, 4), (4,), (4,))
 IMAGES = normal((2, 3, 4, 3), (3,), (3,))
 N, L, S = batch_norm_backward, layer_norm_backward, spatial_backward
-FAR = lambda rng: [1e4 + rng.standard_normal((6, 4)), *ROWS(rng)[1:]]  # noqa: E731 - a maker like the others
+FAR = lambda rng: [1e4 + rng.standard_normal((6, 4)), *ROWS(rng)[1:]]
 
 EXAMPLES = [
     right("batch norm", batch_norm, batch_norm_backward, ROWS),
@@ -78,20 +78,26 @@ EXAMPLES = [
     right("layer norm", layer_norm, layer_norm_backward, ROWS),
     right("spatial batch norm", spatial, spatial_backward, IMAGES),
     right("centre", centre, lambda d, c: d - d.mean(0), normal((5, 3))),
-    right("normalise", normalise, lambda d, c: (d - c[0] * (d * c[0]).sum(1, keepdims=True) / c[1] ** 2) / c[1], normal((5, 3))),
+    right("normalise", normalise,
+          lambda d, c: (d - c[0] * (d * c[0]).sum(1, keepdims=True) / c[1] ** 2) / c[1], normal((5, 3))),
     wrong("batch statistics", "without mean", batch_norm, lambda d, c: N(d, c, mean=False), ROWS),
     wrong("batch statistics", "without variance", batch_norm, lambda d, c: N(d, c, var=False), ROWS),
     wrong("batch statistics", "without both", batch_norm, lambda d, c: N(d, c, False, False), ROWS),
     wrong("batch statistics", "spatial without mean", spatial, lambda d, c: S(d, c, mean=False), IMAGES),
     wrong("batch statistics", "spatial without both", spatial, lambda d, c: S(d, c, mean=False, var=False), IMAGES),
-    wrong(("batch statistics", "missing term"), "layer norm without mean", layer_norm, lambda d, c: L(d, c, mean=False), ROWS),
-    wrong(("batch statistics", "missing term"), "layer norm without both", layer_norm, lambda d, c: L(d, c, False, False), ROWS),
+    wrong(("batch statistics", "missing term"), "layer norm without mean", layer_norm,
+          lambda d, c: L(d, c, mean=False), ROWS),
+    wrong(("batch statistics", "missing term"), "layer norm without both", layer_norm,
+          lambda d, c: L(d, c, False, False), ROWS),
     wrong("batch statistics", "centre without mean", centre, lambda d, c: d, normal((5, 3))),
-    wrong("constant factor", "var instead of root", batch_norm, lambda d, c: N(d, c, root=False), ROWS),
-    wrong("missing factor", "gamma forgotten", batch_norm, lambda d, c: (N(d, (c[0], np.ones(4), c[2]))[0], *N(d, c)[1:]), ROWS),
+    wrong(("constant factor", "missing term"), "var instead of root", batch_norm,
+          lambda d, c: N(d, c, root=False), ROWS),
+    wrong("missing term", "gamma forgotten", batch_norm,
+          lambda d, c: (N(d, (c[0], np.ones(4), c[2]))[0], *N(d, c)[1:]), ROWS),
     wrong("swapped", "dgamma and dbeta swapped", batch_norm, lambda d, c: (N(d, c)[0], N(d, c)[2], N(d, c)[1]), ROWS),
     wrong("not summed", "dgamma not summed", batch_norm, lambda d, c: (N(d, c)[0], d * c[0], N(d, c)[2]), ROWS),
-    wrong("constant factor", "dgamma averaged", batch_norm, lambda d, c: (N(d, c)[0], N(d, c)[1] / 6, N(d, c)[2]), ROWS),
+    wrong("constant factor", "dgamma averaged", batch_norm,
+          lambda d, c: (N(d, c)[0], N(d, c)[1] / 6, N(d, c)[2]), ROWS),
     wrong(("transposed", "missing term"), "images mixed up", spatial, spatial_mixed, IMAGES),
     wrong("missing term", "normalise without projection", normalise, lambda d, c: d / c[1], normal((5, 3))),
 ]  # fmt: skip

@@ -1,0 +1,88 @@
+"""Terms: something is missing from the sum, and what is missing looks like an array at hand."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from ..evidence import Evidence
+from ..report import Diagnosis
+from .factors import companions
+
+Array = Any
+Finding = tuple[float, Diagnosis]
+
+
+def batch_statistics(e: Evidence) -> list[Finding]:
+    """Mean and variance depend on every value, and their terms are missing.
+
+    The residual is then α + β x with one α and β for each group that shares its statistics, and the right gradient
+    sums to 0 over the group, because adding a constant to the group changes nothing.
+    """
+    if e.analytic.shape != e.x.shape or e.x.ndim == 0 or not e.known.all() or not e.scale:
+        return []
+    residual, axes = e.numeric - e.analytic, range(e.x.ndim)
+    size = float(np.abs(residual).max())
+    for count in range(1, e.x.ndim + 1):
+        for group in combinations(axes, count):
+            length = int(np.prod([e.x.shape[i] for i in group]))
+            if length < 3 or np.abs(e.numeric.mean(group)).max() > 1e-5 * e.scale:
+                continue
+            moved = lambda a, g=group, n=length: np.moveaxis(a, g, range(-len(g), 0)).reshape(-1, n)
+            r, x = moved(residual), moved(e.x)
+            centred = x - x.mean(1, keepdims=True)
+            spread = (centred**2).sum(1, keepdims=True)
+            beta = (r * centred).sum(1, keepdims=True) / np.where(spread == 0, 1, spread)
+            constant = np.abs(r - r.mean(1, keepdims=True)).max() <= 1e-5 * size
+            linear = np.abs(r - r.mean(1, keepdims=True) - beta * centred).max() <= 1e-4 * size
+            if not constant and not (linear and length >= 4):
+                continue
+            has_mean = np.abs(r.mean(1)).max() > 1e-4 * size
+            which = "the mean's" if constant else "the mean's and the variance's" if has_mean else "the variance's"
+            whose = "batch statistics" if 0 in group else "statistics"
+            text = f"{which} terms of the {whose} over axes {', '.join(map(str, group))} are missing"
+            evidence = "the residual is constant in each group" if constant else "the residual is α + β·x in each group"
+            return [(0.95, Diagnosis("batch statistics", text, evidence, e.name))]
+    return []
+
+
+def missing_term(e: Evidence) -> list[Finding]:
+    """Whatever else: which array at hand does the residual look like?"""
+    if e.analytic.shape != e.x.shape or not e.known.any():
+        return []
+    residual = (e.numeric - e.analytic)[e.known]
+    if not np.isfinite(residual).all() or not residual.any():
+        return []
+    best, name = 0.0, ""
+    for what, array in _candidates(e):
+        q = np.broadcast_to(array, e.x.shape)[e.known]
+        length = np.sqrt((q @ q) * (residual @ residual))
+        match = abs(float(q @ residual)) / float(length) if length > 0 and np.isfinite(length) else 0.0
+        if match > best + 1e-9:
+            best, name = match, what
+    share = float(np.sqrt((residual @ residual) / max(float(e.numeric[e.known] @ e.numeric[e.known]), 1e-300)))
+    if best > 0.999 and residual.size > 3:
+        text = f"a term is missing: what lacks is proportional to {name}"
+        return [(0.9, Diagnosis("missing term", text, f"correlation {best:.6f}", e.name))]
+    text = "a term is missing, or one too many"
+    look = "it looks like no array at hand"
+    if best > 0.3:
+        look = f"what lacks looks most like {name} (correlation {best:.2f})"
+    return [(0.3 + 0.2 * best, Diagnosis("missing term", text, f"{look}; it is {share:.2g} of the whole", e.name))]
+
+
+def _candidates(e: Evidence) -> list[tuple[str, Array]]:
+    """Return arrays that broadcast to the value: dout, products with it, and the arrays at hand."""
+    found = companions(e)
+    douts = [("dout", c) for c in e.cotangents if c.shape == e.x.shape]
+    found += [(f"dout · {what}", d * np.broadcast_to(a, e.x.shape)) for _, d in douts for what, a in companions(e)]
+    found += douts
+    for c in e.cotangents:  # dout summed over what it has more
+        extra = c.ndim - e.x.ndim
+        if extra > 0 and c.shape[extra:] == e.x.shape:
+            found.append(("dout summed", c.sum(tuple(range(extra)))))
+    found.append(("a constant", np.ones(e.x.shape)))
+    found.append(("the gradient itself", np.nan_to_num(e.analytic)))
+    return found
