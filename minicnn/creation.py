@@ -15,7 +15,7 @@ from . import random
 from ._device import current_device, device, put, usable
 from ._tensor import Tensor, wrap
 from .dtypes import check_dtype, float32, scalar_dtype
-from .errors import ShapeError
+from .errors import DTypeError, ShapeError
 from .ops import arguments
 
 Array = Any
@@ -100,29 +100,34 @@ def randn(*size: Any, dtype: Any = None, device: str | None = None, requires_gra
 
 def zeros_like(input: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Return zeros in the shape and, unless given, the type and on the device of a tensor."""
-    return zeros(input.shape, **_like("zeros_like", input, dtype, device), requires_grad=requires_grad)
+    like = _like("zeros_like", input, dtype, device)
+    return zeros(input.shape, **like, requires_grad=requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Return ones in the shape and, unless given, the type and on the device of a tensor."""
-    return ones(input.shape, **_like("ones_like", input, dtype, device), requires_grad=requires_grad)
+    like = _like("ones_like", input, dtype, device)
+    return ones(input.shape, **like, requires_grad=requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False
 ) -> Tensor:
     """Return one number in the shape and, unless given, the type and on the device of a tensor."""
-    return full(input.shape, fill_value, **_like("full_like", input, dtype, device), requires_grad=requires_grad)
+    like = _like("full_like", input, dtype, device)
+    return full(input.shape, fill_value, **like, requires_grad=requires_grad)
 
 
 def rand_like(input: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Return `rand` in the shape and, unless given, the type and on the device of a tensor."""
-    return rand(input.shape, **_like("rand_like", input, dtype, device), requires_grad=requires_grad)
+    like = _like("rand_like", input, dtype, device)
+    return rand(input.shape, **like, requires_grad=requires_grad)
 
 
 def randn_like(input: Tensor, *, dtype: Any = None, device: str | None = None, requires_grad: bool = False) -> Tensor:
     """Return `randn` in the shape and, unless given, the type and on the device of a tensor."""
-    return randn(input.shape, **_like("randn_like", input, dtype, device), requires_grad=requires_grad)
+    like = _like("randn_like", input, dtype, device)
+    return randn(input.shape, **like, requires_grad=requires_grad)
 
 
 def _like(name: str, input: Tensor, dtype: Any, device: str | None) -> dict[str, Any]:
@@ -140,17 +145,20 @@ def _sizes(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
 
 
 def _fill(name: str, value: Any, dtype: Any) -> Any:
-    """Return the number to fill with, as a Python number; whole numbers are cut off at the point."""
+    """Return the number to fill with, as a Python number; for whole numbers it is cut off at the point."""
     number = arguments.number(name, "fill_value", int(value) if isinstance(value, (bool, np.bool_)) else value)
-    if dtype.kind == "f":
+    if dtype.kind == "f" or dtype.kind == "b":
         return number
-    if not math.isfinite(number):
-        raise ShapeError(f"{name}: {number} is no {dtype}")
-    return int(number)
+    if not np.iinfo(dtype).min - 1 < number < np.iinfo(dtype).max + 1:  # true of nan, too
+        raise DTypeError(f"{name}: {value} does not fit into {dtype}")
+    return int(value)
 
 
 def _float_type(name: str, dtype: Any) -> Any:
-    return check_dtype(name, float32 if dtype is None else dtype)
+    found = check_dtype(name, float32 if dtype is None else dtype)
+    if found.kind != "f" or found.itemsize < 4:
+        raise DTypeError(f"{name}: dtype is {found}, needs float32 or float64")
+    return found
 
 
 def _made(array: Array, where: str | None, requires_grad: bool) -> Tensor:
