@@ -15,7 +15,7 @@ import numpy as np
 from .._device import on
 from .._tensor import Tensor
 from ..autograd import Function
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from . import arguments
 from .arithmetic import ieee
 from .elementwise import add, div, exp, mul, neg, where
@@ -53,7 +53,8 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
     `inplace` is taken for PyTorch's sake; the result has its own memory either way.
     Source: Nair, Hinton 2010; Krizhevsky et al. 2012, section 3.1.
     """
-    arguments.tensor("relu", "input", input)
+    if arguments.tensor("relu", "input", input).dtype == bool:
+        raise DTypeError("relu: input is bool, needs numbers; convert it with .float()")
     arguments.flag("relu", "inplace", inplace)
     result: Tensor = ReLU.apply(input)
     return result

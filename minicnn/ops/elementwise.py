@@ -439,14 +439,14 @@ class Minimum(Function):
 
 def maximum(input: Any, other: Any) -> Tensor:
     """Return the larger of x and y, element by element; nan if one is. Ties share the gradient in halves."""
-    x, y = arguments.operands("maximum", input, other)
+    x, y = arguments.operands("maximum", input, arguments.tensor("maximum", "other", other))
     result: Tensor = Maximum.apply(x, y)
     return result
 
 
 def minimum(input: Any, other: Any) -> Tensor:
     """Return the smaller of x and y, element by element; nan if one is. Ties share the gradient in halves."""
-    x, y = arguments.operands("minimum", input, other)
+    x, y = arguments.operands("minimum", input, arguments.tensor("minimum", "other", other))
     result: Tensor = Minimum.apply(x, y)
     return result
 
@@ -487,10 +487,15 @@ def clamp(input: Tensor, min: Any = None, max: Any = None) -> Tensor:
         lifted = input if min is None else where(input < min, min, input)
         return lifted if max is None else where(lifted > max, max, lifted)
     bounds = [arguments.number("clamp", n, b) for n, b in (("min", min), ("max", max)) if b is not None]
-    if input.dtype.kind != "f" and not all(float(b).is_integer() for b in bounds):
+    if input.dtype.kind != "f" and not all(b.is_integer() for b in bounds):
         input = input.float()
-    low, high = (None if b is None else input.dtype.type(b) for b in (min, max))
-    result: Tensor = Clamp.apply(input, -np.inf if low is None else low, np.inf if high is None else high)
+    elif input.dtype.kind == "b":
+        input = input.long()
+    dtype = input.dtype
+    least, most = (-np.inf, np.inf) if dtype.kind == "f" else (np.iinfo(dtype).min, np.iinfo(dtype).max)
+    result: Tensor = Clamp.apply(
+        input, dtype.type(least if min is None else min), dtype.type(most if max is None else max)
+    )
     return result
 
 

@@ -18,7 +18,7 @@ from ..errors import DTypeError, GradientError, ShapeError
 from . import arguments
 from .activation import logsigmoid
 from .arithmetic import ieee
-from .elementwise import abs, add, clamp, div, log, maximum, minimum, mul, neg, pow, sqrt, sub, where
+from .elementwise import abs, add, clamp, div, minimum, mul, pow, sqrt, sub, where
 from .reduce import amax, mean, sum
 from .shape import expand, unsqueeze
 from .softmax import log_softmax_forward
@@ -49,26 +49,27 @@ def nll_loss_forward(
     index = np.expand_dims(index, axis)
     losses = np.where(kept, -w * np.take_along_axis(logp, index, axis).squeeze(axis), np.zeros((), logp.dtype))
     total = w.sum()
-    return _reduce(losses, total, reduction), (logp.shape, index, kept, w, total, reduction)
+    return reduce_losses(losses, total, reduction), (logp.shape, index, kept, w, total, reduction)
 
 
 @ieee
 def nll_loss_backward(dloss: Array, cache: Any) -> Array:
     shape, index, kept, w, total, reduction = cache
     axis = class_axis(len(shape))
-    dpicked = np.where(kept, -w * _spread(dloss, total, reduction), np.zeros((), dloss.dtype))
+    dpicked = np.where(kept, -w * spread(dloss, total, reduction), np.zeros((), dloss.dtype))
     dlogp = np.zeros(shape, dloss.dtype)
     np.put_along_axis(dlogp, index, np.expand_dims(dpicked, axis), axis)
     return dlogp
 
 
-def _reduce(losses: Array, total: Array, reduction: str) -> Array:
+def reduce_losses(losses: Array, total: Array, reduction: str) -> Array:
+    """Return the losses as they are, their sum, or their sum divided by `total`."""
     if reduction == "none":
         return losses
     return losses.sum() / total if reduction == "mean" else losses.sum()
 
 
-def _spread(dloss: Array, total: Array, reduction: str) -> Array:
+def spread(dloss: Array, total: Array, reduction: str) -> Array:
     """Return the gradient of each example's loss."""
     return dloss / total if reduction == "mean" else dloss
 
@@ -129,14 +130,14 @@ def cross_entropy_forward(
         total = np.where(is_label, w, zero).sum()
     wq = np.where(kept, w * ((1 - smoothing) * q + smoothing / x.shape[axis]), zero)
     losses = -np.where(wq == 0, zero, wq * logp).sum(axis)  # 0 · log 0 = 0
-    return _reduce(losses, total, reduction), (logp, wq, w, kept, total, reduction, smoothing)
+    return reduce_losses(losses, total, reduction), (logp, wq, w, kept, total, reduction, smoothing)
 
 
 @ieee
 def cross_entropy_backward(dloss: Array, cache: Any, needs: Needs = (True, False)) -> Any:
     logp, wq, w, kept, total, reduction, smoothing = cache
     axis, zero = class_axis(logp.ndim), np.zeros((), logp.dtype)
-    dlosses = _spread(dloss, total, reduction)
+    dlosses = spread(dloss, total, reduction)
     if reduction == "none":
         dlosses = np.expand_dims(dlosses, axis)
     dx = dtarget = None
@@ -278,13 +279,42 @@ def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta:
     return _reduced(div(mul(near, sub(gap, mul(near, 0.5))), beta), reduction)  # both cases in one
 
 
+# binary_cross_entropy: loss = −(t · ln x + (1 − t) · ln (1 − x)), each logarithm at least −100
+# dx = dloss · (x − t) / (x · (1 − x)),  dt = dloss · (ln (1 − x) − ln x)
+
+
+@ieee
+def binary_cross_entropy_forward(x: Array, target: Array) -> tuple[Array, Any]:
+    certain, other = (np.maximum(np.log(a), -100) for a in (x, 1 - x))
+    return -(target * certain + (1 - target) * other), (x, target)
+
+
+@ieee
+def binary_cross_entropy_backward(dloss: Array, cache: Any, needs: tuple[bool, ...] = (True, True)) -> Any:
+    x, target = cache
+    dx = dloss * (x - target) / np.maximum(x * (1 - x), 1e-12) if needs[0] else None
+    return dx, dloss * (np.log(1 - x) - np.log(x)) if needs[1] else None
+
+
+class BinaryCrossEntropy(Function):
+    @staticmethod
+    def forward(ctx: Any, x: Array, target: Array) -> Array:
+        losses, cache = on(ctx.device, binary_cross_entropy_forward)(x, target)
+        ctx.save(cache)
+        return losses
+
+    @staticmethod
+    def backward(ctx: Any, dloss: Array) -> Any:
+        return on(ctx.device, binary_cross_entropy_backward)(dloss, ctx.saved, ctx.needs_input_grad)
+
+
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, reduction: str = "mean"
 ) -> Tensor:
     """Return −w · (t · ln x + (1 − t) · ln (1 − x)) for probabilities x of "yes" and targets t from 0 to 1.
 
-    As in PyTorch each logarithm is at least −100, so that the loss of a certain error is finite; its gradient
-    is 0 there. `weight` broadcasts to the input's shape.
+    As in PyTorch each logarithm is at least −100, so that the loss of a certain error is finite, and the divisor
+    x · (1 − x) of the gradient at least 1e-12. `weight` broadcasts to the input's shape.
     Raises ShapeError for shapes that differ, and for an input or a target outside [0, 1].
     """
     name = "binary_cross_entropy"
@@ -294,15 +324,8 @@ def binary_cross_entropy(
         if outside.any():
             remedy = "; for scores use binary_cross_entropy_with_logits" if argument == "input" else ""
             raise ShapeError(f"{name}: {argument} holds {values[outside][0]}, needs probabilities in [0, 1]{remedy}")
-    certain, other = _log(input), _log(sub(1, input))
-    losses = neg(add(mul(target, certain), mul(sub(1, target), other)))
+    losses: Tensor = BinaryCrossEntropy.apply(input, target)
     return _reduced(losses if weight is None else mul(losses, weight), reduction)
-
-
-def _log(x: Tensor) -> Tensor:
-    """Return ln x, and −100 with gradient 0 where it is lower; `log` itself never sees those."""
-    cut = x < math.exp(-100)
-    return where(cut, -100.0, log(where(cut, 1.0, x)))
 
 
 def binary_cross_entropy_with_logits(
@@ -388,7 +411,7 @@ def _directions(x: Tensor, axis: int, eps: float) -> Tensor:
     """Return x / max(‖x‖, eps); the gradient of ‖x‖ is 0 where it is 0."""
     total = sum(mul(x, x), axis, keepdim=True)
     zero = total == 0
-    return div(x, maximum(where(zero, 0.0, sqrt(where(zero, 1.0, total))), eps))
+    return div(x, clamp(where(zero, 0.0, sqrt(where(zero, 1.0, total))), min=eps))
 
 
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
