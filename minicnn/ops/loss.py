@@ -1,4 +1,4 @@
-"""Losses: cross_entropy and nll_loss; the others as expressions of other operations.
+"""Losses: cross_entropy, nll_loss and binary_cross_entropy; the others as expressions of other operations.
 
 Each compares an input with a target of a fixed shape (nothing is broadcast) and reduces the losses of the
 examples by `reduction`: "none" keeps them, "sum" adds them up, "mean" divides the sum by their number.
@@ -246,39 +246,6 @@ def _check_range(name: str, target: Tensor, classes: int, reason: str, ignore_in
         raise ShapeError(f"{name}: label {labels[index]}{place} is outside 0 … {classes - 1}: {reason}")
 
 
-# Expressions of other operations
-
-
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Return the squared error (x − t)². Raises ShapeError for shapes that differ: nothing is broadcast."""
-    _check_pair("mse_loss", input, target, reduction)
-    gap = sub(input, target)
-    return _reduced(mul(gap, gap), reduction)
-
-
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """Return the absolute error |x − t|, whose gradient is 0 at x = t.
-
-    Raises ShapeError for shapes that differ: nothing is broadcast.
-    """
-    _check_pair("l1_loss", input, target, reduction)
-    return _reduced(abs(sub(input, target)), reduction)
-
-
-def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
-    """Return d² / 2β where d = |x − t| < β, else d − β/2: a parabola with straight ends; β = 0 is `l1_loss`.
-
-    Raises ShapeError for shapes that differ and for β < 0. Source: Girshick 2015, equation 3.
-    """
-    _check_pair("smooth_l1_loss", input, target, reduction)
-    beta = arguments.number("smooth_l1_loss", "beta", beta, 0)
-    gap = sub(input, target)
-    if beta == 0:
-        return _reduced(abs(gap), reduction)
-    near = clamp(gap, -beta, beta)
-    return _reduced(div(mul(near, sub(gap, mul(near, 0.5))), beta), reduction)  # both cases in one
-
-
 # binary_cross_entropy: loss = −(t · ln x + (1 − t) · ln (1 − x)), each logarithm at least −100
 # dx = dloss · (x − t) / (x · (1 − x)),  dt = dloss · (ln (1 − x) − ln x)
 
@@ -290,7 +257,7 @@ def binary_cross_entropy_forward(x: Array, target: Array) -> tuple[Array, Any]:
 
 
 @ieee
-def binary_cross_entropy_backward(dloss: Array, cache: Any, needs: tuple[bool, ...] = (True, True)) -> Any:
+def binary_cross_entropy_backward(dloss: Array, cache: Any, needs: Needs = (True, True)) -> Any:
     x, target = cache
     dx = dloss * (x - target) / np.maximum(x * (1 - x), 1e-12) if needs[0] else None
     return dx, dloss * (np.log(1 - x) - np.log(x)) if needs[1] else None
@@ -326,6 +293,39 @@ def binary_cross_entropy(
             raise ShapeError(f"{name}: {argument} holds {values[outside][0]}, needs probabilities in [0, 1]{remedy}")
     losses: Tensor = BinaryCrossEntropy.apply(input, target)
     return _reduced(losses if weight is None else mul(losses, weight), reduction)
+
+
+# Expressions of other operations
+
+
+def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the squared error (x − t)². Raises ShapeError for shapes that differ: nothing is broadcast."""
+    _check_pair("mse_loss", input, target, reduction)
+    gap = sub(input, target)
+    return _reduced(mul(gap, gap), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Return the absolute error |x − t|, whose gradient is 0 at x = t.
+
+    Raises ShapeError for shapes that differ: nothing is broadcast.
+    """
+    _check_pair("l1_loss", input, target, reduction)
+    return _reduced(abs(sub(input, target)), reduction)
+
+
+def smooth_l1_loss(input: Tensor, target: Tensor, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """Return d² / 2β where d = |x − t| < β, else d − β/2: a parabola with straight ends; β = 0 is `l1_loss`.
+
+    Raises ShapeError for shapes that differ and for β < 0. Source: Girshick 2015, equation 3.
+    """
+    _check_pair("smooth_l1_loss", input, target, reduction)
+    beta = arguments.number("smooth_l1_loss", "beta", beta, 0)
+    gap = sub(input, target)
+    if beta == 0:
+        return _reduced(abs(gap), reduction)
+    near = clamp(gap, -beta, beta)
+    return _reduced(div(mul(near, sub(gap, mul(near, 0.5))), beta), reduction)  # both cases in one
 
 
 def binary_cross_entropy_with_logits(
