@@ -119,6 +119,20 @@ class ModuleList(_Ordered):
     def _part(self, items: list[tuple[str, Any]]) -> ModuleList:
         return ModuleList(module for _, module in items)
 
+    def __repr__(self) -> str:
+        """Return one line for each run of equal modules: `(0-3): 4 x ReLU()`."""
+        runs: list[list[Any]] = []  # [first number, count, text]
+        for i, text in enumerate(map(repr, self)):
+            if runs and runs[-1][2] == text:
+                runs[-1][1] += 1
+            else:
+                runs.append([i, 1, text])
+        lines = []
+        for first, number, text in runs:
+            head = f"({first})" if number == 1 else f"({first}-{first + number - 1}): {number} x"
+            lines.append(f"{head}{':' if number == 1 else ''} {text}".replace("\n", "\n  "))
+        return f"{type(self).__name__}(" + "".join(f"\n  {line}" for line in lines) + ("\n)" if lines else ")")
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: a list does not say in which order or how its modules are to be called."""
         raise MinicnnError("ModuleList: cannot be called; call its modules, or use nn.Sequential")

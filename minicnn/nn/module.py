@@ -95,11 +95,11 @@ class Module:
 
     def register_forward_hook(self, hook: ForwardHook) -> HookHandle:
         """Call `hook(module, args, output)` after each forward pass; what it returns replaces the output."""
-        return _registered(self._forward_hooks, hook)
+        return _registered("register_forward_hook", self._forward_hooks, hook)
 
     def register_forward_pre_hook(self, hook: ForwardPreHook) -> HookHandle:
         """Call `hook(module, args)` before each forward pass; what it returns replaces the arguments."""
-        return _registered(self._forward_pre_hooks, hook)
+        return _registered("register_forward_pre_hook", self._forward_pre_hooks, hook)
 
     # Attributes
 
@@ -355,7 +355,7 @@ class Module:
         for argument in args:
             if isinstance(argument, Tensor):
                 dtype, device = argument.dtype, argument.device
-            elif isinstance(argument, str) and argument in NAMES:
+            elif isinstance(argument, str) and argument.partition(":")[0] in NAMES:
                 device = argument
             else:
                 dtype = argument
@@ -408,9 +408,9 @@ def zero_gradients(parameters: Iterable[Tensor], set_to_none: bool) -> None:
                 parameter.grad.zero_()
 
 
-def _registered(hooks: list[Any], hook: Any) -> HookHandle:
+def _registered(method: str, hooks: list[Any], hook: Any) -> HookHandle:
     if not callable(hook):
-        raise DTypeError(f"register_forward_hook: needs a function, got {type(hook).__name__}")
+        raise DTypeError(f"{method}: needs a function, got {type(hook).__name__}")
     hooks.append(hook)
     return HookHandle(hooks, hook)
 
@@ -420,9 +420,9 @@ def _joined(path: str, name: str) -> str:
 
 
 def _described(value: Any) -> str:
-    return f"the class {value.__name__} itself; write {value.__name__}(…)" if isinstance(value, type) else (
-        type(value).__name__
-    )
+    if isinstance(value, type):
+        return f"the class {value.__name__} itself; write {value.__name__}(…)"
+    return type(value).__name__
 
 
 def _not_initialised(module: Module) -> str:

@@ -12,7 +12,7 @@ from .._device import Device, put
 from .._tensor import Tensor
 from ..autograd import enable_grad
 from ..errors import CheckpointError, DTypeError, GradientError, ShapeError
-from ..nn.module import zero_gradients
+from ..nn.module import Module, zero_gradients
 from ..ops import arguments
 
 Array = Any
@@ -33,7 +33,9 @@ class Optimizer:
     def __init__(self, params: Iterable[Any], defaults: Group) -> None:
         name = type(self).__name__
         if isinstance(params, Tensor) or not isinstance(params, Iterable):
-            raise DTypeError(f"{name}: params must be a list of tensors or groups, got one {type(params).__name__}")
+            raise DTypeError(
+                f"{name}: params must be a list of tensors or groups, got one {type(params).__name__}{_hint(params)}"
+            )
         self.defaults = defaults
         self.param_groups: list[Group] = []
         self.state: dict[Tensor, dict[str, Any]] = {}
@@ -63,8 +65,9 @@ class Optimizer:
         params = [params] if isinstance(params, Tensor) else list(params)
         for i, parameter in enumerate(params):
             if not isinstance(parameter, Tensor):
-                hint = "; write model.parameters()" if isinstance(parameter, tuple) else ""
-                raise DTypeError(f"{name}: params[{i}] must be a Tensor, got {type(parameter).__name__}{hint}")
+                raise DTypeError(
+                    f"{name}: params[{i}] must be a Tensor, got {type(parameter).__name__}{_hint(parameter)}"
+                )
             if not parameter.is_leaf:
                 raise GradientError(f"{name}: params[{i}] was computed by an operation; only leaf tensors are trained")
         taken = [parameter for group in self.param_groups for parameter in group["params"]]
@@ -184,6 +187,10 @@ class Optimizer:
             lines.append(f"Parameter Group {i}")
             lines += [f"    {option}: {group[option]}" for option in sorted(group) if option != "params"]
         return f"{type(self).__name__} (\n" + "\n".join(lines) + "\n)"
+
+
+def _hint(value: Any) -> str:
+    return "; write model.parameters()" if isinstance(value, (tuple, Module)) else ""
 
 
 def _shown(group: Any) -> str:

@@ -11,7 +11,7 @@ import torch
 
 import minicnn as mc
 from minicnn import _watch, nn, optim
-from minicnn.errors import CheckpointError, DTypeError, MinicnnError, ShapeError
+from minicnn.errors import CheckpointError, DeviceError, DTypeError, MinicnnError, ShapeError
 
 
 def build(package: Any) -> Any:
@@ -275,6 +275,8 @@ def test_hooks_see_and_replace() -> None:
     single.remove()
     with pytest.raises(DTypeError, match="register_forward_hook: needs a function, got int"):
         layer.register_forward_hook(3)
+    with pytest.raises(DTypeError, match="register_forward_pre_hook: needs a function, got str"):
+        layer.register_forward_pre_hook("f")
 
 
 def test_watchers_know_where_in_the_model_they_are() -> None:
@@ -345,6 +347,8 @@ def test_types_and_devices_change_in_place() -> None:
     assert net.to(dtype="float32", device="reference")[0].weight.device == "reference"
     with pytest.raises(DTypeError, match="to: a module's numbers stay floats, got int64"):
         net.to("int64")
+    with pytest.raises(DeviceError, match="device: 'cuda:7' is unknown"):
+        net.to("cuda:7")
 
 
 def test_moving_a_loss_leaves_the_users_weights_alone() -> None:
@@ -381,6 +385,9 @@ def test_nested_text_is_pytorchs() -> None:
                 self.features = package.Sequential(package.Conv2d(1, 2, 3), package.Sequential(package.ReLU()))
                 self.fc = package.Linear(2, 3)
                 self.empty = package.Sequential()
+                blocks = [package.Sequential(package.ReLU()), package.Sequential(package.ReLU()), package.Tanh()]
+                self.blocks = package.ModuleList([*blocks, package.Tanh(), package.ReLU()])
+                self.none = package.ModuleList()
 
         return Net()
 
