@@ -118,7 +118,14 @@ class Optimizer:
                 zeros = parameter.detach()
                 zeros.data = np.zeros_like(parameter.data)
                 state[name] = zeros
-            arrays.append(state[name].data)
+            kept = state[name]
+            if kept.dtype != parameter.dtype or kept.device != parameter.device:
+                raise DTypeError(
+                    f"{type(self).__name__}: {name} is {kept.dtype} on {kept.device}, its parameter has become "
+                    f"{parameter.dtype} on {parameter.device}; move the model before training, "
+                    "or give the optimiser its own state_dict() to load"
+                )
+            arrays.append(kept.data)
         return arrays
 
     def _steps(self, parameters: list[Tensor]) -> list[float]:

@@ -309,6 +309,19 @@ def test_a_gradient_of_another_shape_is_refused() -> None:
         optim.SGD([weight]).step()
 
 
+def test_a_model_moved_after_the_first_step() -> None:
+    net = nn.Linear(2, 1)
+    adam = optim.Adam(net.parameters())
+    net(mc.tensor([[1.0, 2.0]])).backward()
+    adam.step()
+    net.double()
+    with pytest.raises(DTypeError, match="Adam: exp_avg is float32 on cpu, its parameter has become float64"):
+        adam.step()
+    adam.load_state_dict(adam.state_dict())
+    adam.step()
+    assert adam.state[net.weight]["exp_avg"].dtype == np.float64
+
+
 def test_adding_a_group_later() -> None:
     first, second = nn.Parameter([1.0]), nn.Parameter([2.0])
     optimizer = optim.SGD([first], lr=0.5)
