@@ -51,7 +51,6 @@ class Adam(Optimizer):
         group["betas"] = tuple(below_1(name, f"betas[{i}]", beta) for i, beta in enumerate(betas))
 
     def _update(self, device: Device, group: Group, parameters: list[Tensor]) -> None:
-        steps = self._steps(parameters)
         beta1, beta2 = group["betas"]
         on(device, adam_update)(
             [p.data for p in parameters],
@@ -59,7 +58,7 @@ class Adam(Optimizer):
             self._arrays(parameters, "exp_avg"),
             self._arrays(parameters, "exp_avg_sq"),
             self._arrays(parameters, "max_exp_avg_sq") if group["amsgrad"] else [],
-            steps,
+            self._steps(parameters),  # counted last: nothing after it is refused
             group["lr"],
             beta1,
             beta2,

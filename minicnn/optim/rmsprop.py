@@ -45,7 +45,6 @@ class RMSprop(Optimizer):
         flags("RMSprop", group, "centered", "maximize")
 
     def _update(self, device: Device, group: Group, parameters: list[Tensor]) -> None:
-        self._steps(parameters)
         on(device, rmsprop_update)(
             [p.data for p in parameters],
             [p.grad.data for p in parameters if p.grad is not None],
@@ -60,3 +59,4 @@ class RMSprop(Optimizer):
             group["centered"],
             group["maximize"],
         )
+        self._steps(parameters)

@@ -320,6 +320,7 @@ def test_a_model_moved_after_the_first_step() -> None:
     adam.load_state_dict(adam.state_dict())
     adam.step()
     assert adam.state[net.weight]["exp_avg"].dtype == np.float64
+    assert adam.state[net.weight]["step"].item() == 2
 
 
 def test_adding_a_group_later() -> None:
