@@ -1,0 +1,367 @@
+"""Winograd convolution F(4×4, 3×3): stride-1 3 × 3 layers with a quarter of the multiplications.
+
+For one 6 × 6 patch d of the input, one 3 × 3 filter g and one 4 × 4 block Y of the output (a *tile*)
+
+    Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A          ⊙ elementwise, summed over input channels
+
+so each of the 36 positions of the transformed patch is a small matrix product (tiles × C) · (C × O), the 'rows'
+tile of `microkernel.py`. Tiles of all images form one long line, which is taken in chunks that stay in the
+second-level cache. The input gradient is the same with the filter flipped and C and O exchanged. The weight
+gradient is the transposed formula, with 'outer' tiles:
+
+    dg = Gᵀ [ Σ over tiles (Bᵀ d B) ⊗ (A dY Aᵀ) ] G
+
+The bias gradient comes for free: position [1][1] of A dY Aᵀ is the sum of the block.
+
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 4.3.
+
+What limits it: the transforms, 36 loads and stores per patch and vector of channels, outweigh the products
+below 16 channels; with few tiles the transformed filters (36/9 of the weights) are read for too little work.
+Rounding: about 1e-5 of the largest value, ten times that of `direct.py`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .direct import Shape
+from .microkernel import TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
+from .settings import threads
+from .threads import flat, kernel, part, scratch
+from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vzero
+
+Array = Any
+
+CHUNK = 48  # tiles per chunk, rounded to whole register tiles
+GRADIENT_CHUNK = 96
+
+
+def wins(s: Shape) -> bool:
+    """Return whether Winograd is the faster way (measured), where it is possible at all."""
+    possible = s.kernel == (3, 3) and s.stride == s.dilation == (1, 1) and s.groups == 1 and s.dtype == np.float32
+    tiles = s.N * -(-s.out[0] // 4) * -(-s.out[1] // 4)
+    return possible and min(s.C, s.O) >= 16 and tiles >= max(s.C, s.O) // 2
+
+
+class Sizes(NamedTuple):
+    """Numbers that the kernels need; x is the input of the pass (dy, for the input gradient), y its result."""
+
+    N: int
+    H: int
+    W: int
+    C: int
+    O: int  # noqa: E741  # the field's letter for filters
+    OH: int
+    OW: int
+    top: int
+    left: int
+    tile_rows: int  # tiles per image
+    tile_columns: int
+    Cp: int  # channels up to whole vectors
+    Op: int  # filters up to whole panels
+    panels: int
+    R: int
+    T: int  # tiles per chunk
+    v_step: int  # from one position to the next in the transformed input
+    m_step: int  # the same in the products, or the transformed dy
+
+
+@lru_cache(maxsize=256)
+def sizes(s: Shape, transpose: bool, chunk: int) -> Sizes:
+    (top, _), (left, _) = s.padding
+    if transpose:
+        (H, W), C, O, (OH, OW) = s.out, s.O, s.C, (s.H, s.W)  # noqa: E741
+        top, left = 2 - top, 2 - left
+    else:
+        H, W, C, O, (OH, OW) = s.H, s.W, s.C, s.O, s.out  # noqa: E741
+    L, V = lanes_of(s.dtype), choose_vectors(O, s.dtype)
+    R, width = TILE_ROWS[V - 1], V * L
+    T = -(-chunk // R) * R
+    Cp, panels = -(-C // L) * L, -(-O // width)
+    # One more vector per position: 36 positions a multiple of 4096 bytes apart would share one set of the cache.
+    v_step, m_step = (T + R) * Cp + L, T * panels * width + L
+    return Sizes(s.N, H, W, C, O, OH, OW, top, left, -(-OH // 4), -(-OW // 4), Cp, panels * width, panels, R, T,
+                 v_step, m_step)  # fmt: skip
+
+
+# One-dimensional transforms of vectors: from a[i], a[i + si], … to out[o], out[o + so], …
+
+
+@part
+def input_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+    """Bᵀ d"""
+    d0, d1, d2 = vload(a, i), vload(a, i + si), vload(a, i + 2 * si)
+    d3, d4, d5 = vload(a, i + 3 * si), vload(a, i + 4 * si), vload(a, i + 5 * si)
+    p, q, r, s = d4 - 4.0 * d2, d3 - 4.0 * d1, d4 - d2, 2.0 * (d3 - d1)
+    vstore(out, o, 4.0 * d0 - 5.0 * d2 + d4)
+    vstore(out, o + so, p + q)
+    vstore(out, o + 2 * so, p - q)
+    vstore(out, o + 3 * so, r + s)
+    vstore(out, o + 4 * so, r - s)
+    vstore(out, o + 5 * so, 4.0 * d1 - 5.0 * d3 + d5)
+
+
+@part
+def output_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+    """Aᵀ m"""
+    m1, m2, m3, m4 = vload(a, i + si), vload(a, i + 2 * si), vload(a, i + 3 * si), vload(a, i + 4 * si)
+    p, q, r, s = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+    vstore(out, o, vload(a, i) + p + r)
+    vstore(out, o + so, q + 2.0 * s)
+    vstore(out, o + 2 * so, p + 4.0 * r)
+    vstore(out, o + 3 * so, q + 8.0 * s + vload(a, i + 5 * si))
+
+
+@part
+def spread_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+    """A y"""
+    y0, y1, y2, y3 = vload(a, i), vload(a, i + si), vload(a, i + 2 * si), vload(a, i + 3 * si)
+    p, q, r, s = y0 + y2, y1 + y3, y0 + 4.0 * y2, 2.0 * y1 + 8.0 * y3
+    vstore(out, o, y0)
+    vstore(out, o + so, p + q)
+    vstore(out, o + 2 * so, p - q)
+    vstore(out, o + 3 * so, r + s)
+    vstore(out, o + 4 * so, r - s)
+    vstore(out, o + 5 * so, y3)
+
+
+@part
+def filter_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+    """G g"""
+    g0, g1, g2 = vload(a, i), vload(a, i + si), vload(a, i + 2 * si)
+    p, q = (-1 / 6) * (g0 + g2), (-1 / 6) * g1
+    r, s = (1 / 24) * g0 + (1 / 6) * g2, (1 / 12) * g1
+    vstore(out, o, 0.25 * g0)
+    vstore(out, o + so, p + q)
+    vstore(out, o + 2 * so, p - q)
+    vstore(out, o + 3 * so, r + s)
+    vstore(out, o + 4 * so, r - s)
+    vstore(out, o + 5 * so, g2)
+
+
+@part
+def filter_gradient_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+    """Gᵀ u"""
+    u1, u2, u3, u4 = vload(a, i + si), vload(a, i + 2 * si), vload(a, i + 3 * si), vload(a, i + 4 * si)
+    p, q, r, s = u1 + u2, u1 - u2, u3 + u4, u3 - u4
+    vstore(out, o, 0.25 * vload(a, i) - (1 / 6) * p + (1 / 24) * r)
+    vstore(out, o + so, (1 / 12) * s - (1 / 6) * q)
+    vstore(out, o + 2 * so, (1 / 6) * (r - p) + vload(a, i + 5 * si))
+
+
+@part
+def load_block(x, n, row, column, H, W, C, c, size, out, out0):  # type: ignore[no-untyped-def]  # a body
+    """out[size² vectors] = pixels row … row+size−1, column … of image n, channels c …; zeros outside."""
+    L, m = lanes(x), C - c
+    for i in range(size):
+        for j in range(size):
+            target = out0 + (i * size + j) * L
+            if 0 <= row + i < H and 0 <= column + j < W:
+                source = ((n * H + row + i) * W + column + j) * C + c
+                if m >= L:
+                    vstore(out, target, vload(x, source))
+                else:
+                    vstore(out, target, vload_part(x, source, m))
+            else:
+                vstore(out, target, vfill(out, 0))
+
+
+@part
+def transform_input(x, q0, count, s, v, v0, spare, spare0):  # type: ignore[no-untyped-def]  # a body
+    """v[36 positions][tile][Cp] = Bᵀ d B of the tiles q0, q0 + 1, …"""
+    L = lanes(x)
+    tmp0 = spare0 + 36 * L
+    for q in range(count):
+        n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
+        row, column = t // s.tile_columns * 4 - s.top, t % s.tile_columns * 4 - s.left
+        inside = row >= 0 and column >= 0 and row + 6 <= s.H and column + 6 <= s.W
+        for c in range(0, s.Cp, L):
+            target = v0 + q * s.Cp + c
+            if inside and c + L <= s.C:
+                source = ((n * s.H + row) * s.W + column) * s.C + c
+                for j in range(6):
+                    input_pass(x, source + j * s.C, s.W * s.C, spare, tmp0 + j * L, 6 * L)
+            else:
+                load_block(x, n, row, column, s.H, s.W, s.C, c, 6, spare, spare0)
+                for j in range(6):
+                    input_pass(spare, spare0 + j * L, 6 * L, spare, tmp0 + j * L, 6 * L)
+            for i in range(6):
+                input_pass(spare, tmp0 + 6 * i * L, L, v, target + 6 * i * s.v_step, s.v_step)
+
+
+# Forward and input gradient
+
+
+@kernel
+def _filters_kernel(first, end, w, s, column_step, k_step, flip, u, spare):  # type: ignore[no-untyped-def]  # a body
+    """u[36 positions][panel][C][width] = G g Gᵀ; a piece is one input channel of one panel."""
+    L, width = lanes(w), s.Op // s.panels
+    size = s.panels * s.C * width
+    for piece in range(first, end):
+        p, k = piece // s.C, piece % s.C
+        g0 = piece * 27 * L  # 9 vectors of filters, 18 of G g
+        for v in range(0, width, L):
+            for j in range(L):
+                o = p * width + v + j
+                for t in range(9):
+                    at = 8 - t if flip else t
+                    spare[g0 + t * L + j] = w[o * column_step + k * k_step + at] if o < s.O else 0
+            for j in range(3):
+                filter_pass(spare, g0 + j * L, 3 * L, spare, g0 + (9 + j) * L, 3 * L)
+            for i in range(6):
+                filter_pass(spare, g0 + (9 + 3 * i) * L, L, u, piece * width + v + 6 * i * size, size)
+
+
+@kernel
+def _winograd_kernel(first, end, address, shares, x, s, u, bias, y, v, m, spare, v_rows, m_rows):  # type: ignore[no-untyped-def]  # a body
+    """Chunks of tiles: transform, 36 products, transform back."""
+    L, width = lanes(x), s.Op // s.panels
+    tiles = s.N * s.tile_rows * s.tile_columns
+    chunks = (tiles + s.T - 1) // s.T
+    lowest = x.dtype.type(-np.inf)
+    for share in range(first, end):
+        v0, m0, spare0 = share * 36 * s.v_step, share * 36 * s.m_step, share * 72 * L
+        for chunk in range(share * chunks // shares, (share + 1) * chunks // shares):
+            q0 = chunk * s.T
+            count = min(s.T, tiles - q0)
+            transform_input(x, q0, count, s, v, v0, spare, spare0)
+            for position in range(36):
+                for p in range(s.panels):
+                    # rows past `count` in the last register tile: old numbers, never read
+                    rows_tiles(
+                        address, v, v0 + position * s.v_step, v_rows, 0, (count + s.R - 1) // s.R, v_rows, 0, 1, s.C,
+                        u, (position * s.panels + p) * s.C * width, m, m0 + position * s.m_step + p * width, m_rows, 0,
+                        width, bias, s.Op, 0, lowest)  # fmt: skip
+            for q in range(count):
+                n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
+                row, column = t // s.tile_columns * 4, t % s.tile_columns * 4
+                for c in range(0, s.O, L):
+                    for j in range(6):
+                        output_pass(m, m0 + q * s.Op + c + j * s.m_step, 6 * s.m_step, spare, spare0 + j * L, 6 * L)
+                    for i in range(4):
+                        output_pass(spare, spare0 + 6 * i * L, L, spare, spare0 + (36 + 4 * i) * L, L)
+                    b = vload(bias, c)
+                    for i in range(min(4, s.OH - row)):
+                        for j in range(min(4, s.OW - column)):
+                            target = ((n * s.OH + row + i) * s.OW + column + j) * s.O + c
+                            value = vload(spare, spare0 + (36 + 4 * i + j) * L) + b
+                            if c + L <= s.O:
+                                vstore(y, target, value)
+                            else:
+                                vstore_part(y, target, value, s.O - c)
+
+
+def _convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool) -> Array:
+    s = sizes(shape, transpose, CHUNK)
+    L, V = lanes_of(shape.dtype), choose_vectors(s.O, shape.dtype)
+    width = V * L
+    column_step, k_step = (9, 9 * s.O) if transpose else (9 * s.C, 9)
+    bias = np.zeros(s.Op + width, shape.dtype)  # the products start from its last `width` zeros
+    if b is not None:
+        bias[: s.O] = b
+    y = np.empty((s.N, s.OH, s.OW, s.O), shape.dtype)
+    shares = min(threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
+    rows = np.arange(s.T)
+    with (
+        scratch(36 * s.C * s.Op, shape.dtype) as u,
+        scratch(shares * 36 * s.v_step, shape.dtype) as v,
+        scratch(shares * 36 * s.m_step, shape.dtype) as m,
+        scratch(max(s.panels * s.C * 27, shares * 72) * L, shape.dtype) as spare,
+    ):
+        _filters_kernel(s.panels * s.C, flat(w), s, column_step, k_step, transpose, u, spare)
+        _winograd_kernel(shares, tile("rows", V, shape.dtype), shares, flat(x), s, u, bias, y.reshape(-1), v, m, spare,
+                         rows * s.Cp, rows * s.Op)  # fmt: skip
+    return y
+
+
+def forward(x: Array, w: Array, b: Array | None, s: Shape) -> Array:
+    """(N, H, W, C) → (N, OH, OW, O)"""
+    return _convolve(x, w, b, s, transpose=False)
+
+
+def input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Array:
+    """(N, OH, OW, O) → (N, H, W, C)"""
+    return _convolve(dy, w, b, s, transpose=True)
+
+
+# Weight gradient
+
+
+@kernel
+def _weight_gradient_kernel(first, end, address, shares, x, dy, s, rows, du, db, v, d, spare, v_rows):  # type: ignore[no-untyped-def]  # a body
+    """A share adds its tiles' products to its own du[36 positions][panel][rows][width]."""
+    L, width = lanes(x), s.Op // s.panels
+    tiles = s.N * s.tile_rows * s.tile_columns
+    chunks = (tiles + s.T - 1) // s.T
+    for share in range(first, end):
+        v0, d0, spare0 = share * 36 * s.v_step, share * 36 * s.m_step, share * 72 * L
+        du0, size = share * 36 * s.panels * rows * width, rows * width
+        vzero(du, du0, 36 * s.panels * size)
+        vzero(db, share * s.Op, s.Op)
+        for chunk in range(share * chunks // shares, (share + 1) * chunks // shares):
+            q0 = chunk * s.T
+            count = min(s.T, tiles - q0)
+            transform_input(x, q0, count, s, v, v0, spare, spare0)
+            for q in range(count):
+                n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
+                row, column = t // s.tile_columns * 4, t % s.tile_columns * 4
+                for c in range(0, s.O, L):
+                    target = d0 + (c // width * s.T + q) * width + c % width
+                    load_block(dy, n, row, column, s.OH, s.OW, s.O, c, 4, spare, spare0)
+                    for j in range(4):
+                        spread_pass(spare, spare0 + j * L, 4 * L, spare, spare0 + (36 + j) * L, 4 * L)
+                    for i in range(6):
+                        spread_pass(spare, spare0 + (36 + 4 * i) * L, L, d, target + 6 * i * s.m_step, s.m_step)
+                    at = share * s.Op + c
+                    vstore(db, at, vload(db, at) + vload(d, target + 7 * s.m_step))
+            for position in range(36):
+                for p in range(s.panels):
+                    outer_tiles(address, v, v0 + position * s.v_step, v_rows, 0, count, rows // s.R, d,
+                                d0 + position * s.m_step + p * s.T * width, du,
+                                du0 + (position * s.panels + p) * size)  # fmt: skip
+
+
+@kernel
+def _finish_kernel(first, end, du, shares, s, rows, dw, spare):  # type: ignore[no-untyped-def]  # a body
+    """dw = Gᵀ (Σ over shares of du) G; a piece is one input channel."""
+    L, width = lanes(du), s.Op // s.panels
+    step = s.panels * rows * width
+    for k in range(first, end):
+        g0 = k * 63 * L  # 36 vectors of du, 18 of Gᵀ du, 9 of dw
+        for c in range(0, s.O, L):
+            source = (c // width * rows + k) * width + c % width
+            for position in range(36):
+                total = vload(du, source + position * step)
+                for i in range(1, shares):
+                    total = total + vload(du, source + (i * 36 + position) * step)
+                vstore(spare, g0 + position * L, total)
+            for j in range(6):
+                filter_gradient_pass(spare, g0 + j * L, 6 * L, spare, g0 + (36 + j) * L, 6 * L)
+            for i in range(3):
+                filter_gradient_pass(spare, g0 + (36 + 6 * i) * L, L, spare, g0 + (54 + 3 * i) * L, L)
+            for j in range(min(L, s.O - c)):
+                for t in range(9):
+                    dw[((c + j) * s.C + k) * 9 + t] = spare[g0 + (54 + t) * L + j]
+
+
+def weight_gradient(x: Array, dy: Array, shape: Shape) -> tuple[Array, Array]:
+    """Return dw (O, C, 3, 3) and db (O,) from (N, H, W, C) and (N, OH, OW, O)."""
+    s = sizes(shape, False, GRADIENT_CHUNK)
+    L, V = lanes_of(shape.dtype), choose_vectors(s.O, shape.dtype)
+    rows = -(-s.Cp // s.R) * s.R
+    shares = min(threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
+    dw = np.empty((s.O, s.C, 3, 3), shape.dtype)
+    db = np.empty((shares, s.Op), shape.dtype)
+    with (
+        scratch(shares * 36 * rows * s.Op, shape.dtype) as du,
+        scratch(shares * 36 * s.v_step, shape.dtype) as v,
+        scratch(shares * 36 * s.m_step, shape.dtype) as d,
+        scratch(max(s.C * 63, shares * 72) * L, shape.dtype) as spare,
+    ):
+        _weight_gradient_kernel(shares, tile("outer", V, shape.dtype), shares, flat(x), flat(dy), s, rows, du,
+                                db.reshape(-1), v, d, spare, np.arange(s.T) * s.Cp)  # fmt: skip
+        _finish_kernel(s.C, du, shares, s, rows, dw.reshape(-1), spare)
+    return dw, db.sum(0)[: s.O]
