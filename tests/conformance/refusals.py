@@ -23,9 +23,89 @@ class Limit:
     reason: str
 
 
-LIMITS: list[Limit] = []
+WINDOWS = r"nn\.functional\.(conv2d|conv_transpose2d|(max|avg)_pool2d|adaptive_(max|avg)_pool2d|unfold|dropout2d)"
+ONNX_WINDOWS = "Conv|ConvTranspose|MaxPool|AveragePool|LpPool|GlobalMaxPool|GlobalAveragePool"
+LIMITS = [
+    Limit(
+        f"{WINDOWS}|{ONNX_WINDOWS}|nn\\.functional\\.local_response_norm",
+        r"has shape \(\d+, \d+, \d+\), needs a batch \(N, C, H, W\); give a single image its batch axis",
+        "rank: images come in batches (N, C, H, W), a single one is refused with the way to add its axis",
+    ),
+    Limit(
+        f"{ONNX_WINDOWS}|Col2Im",
+        r"has shape .* needs four axes|has 3 numbers .* needs one or two \(H, W\)|a kernel of \d axes",
+        "rank: windows are two-dimensional",
+    ),
+    Limit(
+        r"nn\.functional\.batch_norm.*",
+        r"input has shape \(\d+,\), needs \(N, C\), \(N, C, L\) or \(N, C, H, W\)",
+        "rank: an input without a channel axis",
+    ),
+    Limit(
+        r".*",
+        r"is (u?int\d+|bool|float16), needs float32 or float64",
+        "type: layers and losses work in float32 and float64",
+    ),
+    Limit(
+        r".*",
+        r"^(type \w+ is not one of minicnn|an input of type \w+ is not a tensor of minicnn)|needs real numbers, got",
+        "type: strings, sequences, complex numbers, bfloat16 and narrower are no types of minicnn",
+    ),
+    Limit(
+        r".*",
+        r"^TypeError: .*unexpected keyword argument '(memory_format|out)'",
+        "argument: there is no memory_format= and no out=; Python's own error names function and argument",
+    ),
+    Limit(
+        r"(mean|div).*",
+        r"^TypeError: .*unexpected keyword argument '(dtype|rounding_mode)'",
+        "argument: not in interface.md; Python's own error names function and argument",
+    ),
+    Limit(
+        r"div\.(trunc|floor)_rounding.*",
+        r"rounding_mode",
+        "argument: a quotient is rounded by F.floor_divide",
+    ),
+    Limit(
+        r"(add|sub).*",
+        r"alpha must be a number, got False|does not fit into uint8",
+        "argument: a factor that the type cannot hold, which PyTorch wraps around silently",
+    ),
+    Limit(
+        r"__rpow__|pow.*",
+        r"an integer to a negative power is no integer",
+        "value: PyTorch cuts the fraction off silently",
+    ),
+    Limit(
+        r"zero_",
+        r"an in-place write into a tensor that requires a gradient is not recorded",
+        "the tape records no in-place writes",
+    ),
+    Limit(
+        r".*\(operator i\w+\)",
+        r"^x \S+ y: the result ",
+        "in place: the tensor cannot hold a result of another type or shape",
+    ),
+    Limit(
+        "ReduceMax|ReduceMin",
+        r"has no elements along axes .* to choose from",
+        "value: no elements have no largest; PyTorch refuses it, too",
+    ),
+    Limit("Div", "divided towards 0", "whole numbers: minicnn's quotients are floats, or rounded down"),
+    Limit("Mod", "attribute fmod", "there is no C-style fmod; F.remainder has the sign of the divisor"),
+    Limit("MaxPool", "attribute storage_order", "argument: indices count in row-major order"),
+    Limit("AveragePool|LpPool", "has no dilation", "argument: only max_pool2d has dilation, as in PyTorch"),
+    Limit("Dropout", "drawn by NumPy's generator", "random: another generator draws another mask"),
+    Limit("OneHot", "labels outside of the depth", "value: labels must be in the range, as in PyTorch"),
+]
 
-ACCEPTED: list[Limit] = []
+ACCEPTED = [
+    Limit(
+        r"eq|ne|lt|le|gt|ge|maximum|minimum",
+        r"TypeError: \w+\(\)(:| received)",
+        "a number may stand on either side of a comparison, as with the operator signs",
+    ),
+]
 """Calls that PyTorch refuses and minicnn takes; the text is the beginning of PyTorch's."""
 
 
