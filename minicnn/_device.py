@@ -16,12 +16,15 @@ from importlib.util import find_spec
 from types import TracebackType
 from typing import Any, TypeVar
 
+import numpy as np
+
 from .errors import DeviceError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 NAMES = ("reference", "cpu", "cuda", "cuda:sim")
 _FOLDERS = {"cpu": "cpu", "cuda": "cuda", "cuda:sim": "cuda"}
+_EVERYWHERE = ("shape",)  # families whose definitions take any kind of array
 
 
 class Device(str):
@@ -98,6 +101,11 @@ def put(array: Any, where: Device) -> Any:
     return array.get() if hasattr(array, "get") else array
 
 
+def array_module(array: Any) -> Any:
+    """Return the module that an array belongs to, NumPy or CuPy; code for both calls it xp."""
+    return np if isinstance(array, np.ndarray) else import_module(type(array).__module__.partition(".")[0])
+
+
 chosen: deque[Callable[..., Any]] = deque(maxlen=16)
 """The functions that `on` returned last; `mc.profile()` reads it after each operation."""
 
@@ -120,10 +128,11 @@ def on(where: Device, function: F) -> F:
 def _find(where: Device, function: Callable[..., Any]) -> Callable[..., Any]:
     folder = _FOLDERS.get(where)
     package, _, family = function.__module__.rpartition(".")
-    if folder is None or package != "minicnn.ops":
+    if folder is None or package != "minicnn.ops" or family in _EVERYWHERE:
         return function
     name = f"minicnn.{folder}.{family}"
-    twin = getattr(import_module(name), function.__name__, None) if find_spec(name) else None
+    there = find_spec(f"minicnn.{folder}") and find_spec(name)
+    twin = getattr(import_module(name), function.__name__, None) if there else None
     if twin is None and where == "cuda":
         raise DeviceError(
             f"{function.__name__} has no CUDA version: write it in minicnn/cuda/{family}.py and "

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _inplace, _watch
-from ._device import Device
+from ._device import Device, array_module
 from .errors import DeviceError, DTypeError, GradientError, NumericsError, ShapeError
 
 if TYPE_CHECKING:
@@ -352,7 +352,8 @@ def _collect(
 
 def _plus(a: Array, b: Array) -> Array:
     """Return the sum as an array; without axes, NumPy would make a scalar of it."""
-    return a + b if a.shape else np.asarray(a + b)
+    total = a + b
+    return np.asarray(total) if isinstance(total, np.generic) else total
 
 
 def _run(node: Function, arrived: list[Array | None]) -> tuple[Array | None, ...]:
@@ -360,8 +361,9 @@ def _run(node: Function, arrived: list[Array | None]) -> tuple[Array | None, ...
     if node._saved_at is not None and node._saved_at != _inplace.clock:
         _refuse_changed(node)
     if node._outputs is not None:
+        xp = array_module(next(array for array in arrived if array is not None))
         arrived = [
-            np.zeros(shape, dtype) if array is None and dtype.kind == "f" else array
+            xp.zeros(shape, dtype) if array is None and dtype.kind == "f" else array
             for array, (shape, dtype) in zip(arrived, node._outputs)
         ]
     if _watch.watchers:

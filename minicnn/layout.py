@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 Array = Any  # a NumPy or CuPy array
 
 copies = 0
@@ -25,7 +23,7 @@ def channels_last(x: Array) -> Array:
     if x.transpose(0, 2, 3, 1).flags.c_contiguous:
         return x
     copies += 1
-    return from_nhwc(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+    return from_nhwc(x.transpose(0, 2, 3, 1).copy())
 
 
 def nhwc(x: Array) -> Array:
@@ -36,9 +34,3 @@ def nhwc(x: Array) -> Array:
 def from_nhwc(x: Array) -> Array:
     """Return the (N, C, H, W) view of an (N, H, W, C) array."""
     return x.transpose(0, 3, 1, 2)
-
-
-def empty_channels_last(shape: tuple[int, ...], dtype: Any) -> Array:
-    """Return an uninitialised (N, C, H, W) array with (N, H, W, C) memory."""
-    n, c, h, w = shape
-    return from_nhwc(np.empty((n, h, w, c), dtype))

@@ -1,8 +1,9 @@
 """Shape: reshape flatten permute transpose expand squeeze unsqueeze, pad cat stack split flip, and indexing.
 
-No number is computed here, only moved. Where it can be, a result is a *view*: it shares the memory of its input,
-and a write into one is seen in the other. That holds for reshape and flatten (of row-major memory), permute,
-transpose, expand, squeeze, unsqueeze, split, and for indices made of numbers, slices, None and ... alone.
+No number is computed here, only moved, so these definitions run on every device: `xp` is NumPy or CuPy.
+Where it can be, a result is a *view*: it shares the memory of its input, and a write into one is seen in the
+other. That holds for reshape and flatten (of row-major memory), permute, transpose, expand, squeeze, unsqueeze,
+split, and for indices made of numbers, slices, None and ... alone.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .._device import on
+from .._device import array_module, on
 from .._tensor import Tensor
 from ..autograd import Function
 from ..dtypes import promote
@@ -141,7 +142,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 def expand_forward(x: Array, shape: Shape) -> tuple[Array, Any]:
     if math.prod(shape) == x.size:  # nothing is repeated, and the view can stay writeable
         return x.reshape(shape), x.shape
-    return np.broadcast_to(x, shape), x.shape
+    return array_module(x).broadcast_to(x, shape), x.shape
 
 
 def expand_backward(dy: Array, cache: Any) -> Array:
@@ -197,31 +198,33 @@ def pad_forward(x: Array, widths: tuple[tuple[int, int], ...], mode: str, value:
 
     Each axis by itself: with a constant, y = x inside and `value` outside; else y[p] = x[source[p]].
     """
+    xp = array_module(x)
     if mode == "constant":
-        y = np.full([n + before + after for n, (before, after) in zip(x.shape, widths)], value, x.dtype)
+        y = xp.full([n + before + after for n, (before, after) in zip(x.shape, widths)], value, x.dtype)
         inside, kept = _inside(x.shape, widths)
         y[inside] = x[kept]
         return y, (x.shape, widths, mode)
     y = x
     for axis, width in enumerate(widths):
         if width != (0, 0):
-            y = np.take(y, _source(mode, x.shape[axis], *width), axis=axis)
+            y = xp.take(y, xp.asarray(_source(mode, x.shape[axis], *width)), axis=axis)
     return y.copy() if y is x else y, (x.shape, widths, mode)
 
 
 def pad_backward(dy: Array, cache: Any) -> Array:
     shape, widths, mode = cache
+    xp = array_module(dy)
     if mode == "constant":
-        dx = np.zeros(shape, dy.dtype)
+        dx = xp.zeros(shape, dy.dtype)
         inside, kept = _inside(shape, widths)
         dx[kept] = dy[inside]
         return dx
     for axis, width in enumerate(widths):
         if width != (0, 0):
-            former = np.moveaxis(dy, axis, 0)
-            summed = np.zeros((shape[axis], *former.shape[1:]), dy.dtype)
-            np.add.at(summed, _source(mode, shape[axis], *width), former)
-            dy = np.moveaxis(summed, 0, axis)
+            former = xp.moveaxis(dy, axis, 0)
+            summed = xp.zeros((shape[axis], *former.shape[1:]), dy.dtype)
+            xp.add.at(summed, xp.asarray(_source(mode, shape[axis], *width)), former)
+            dy = xp.moveaxis(summed, 0, axis)
     return dy
 
 
@@ -306,7 +309,7 @@ def _check_width(mode: str, size: int, width: tuple[int, int]) -> None:
 
 
 def cat_forward(xs: tuple[Array, ...], axis: int) -> tuple[Array, Any]:
-    return np.concatenate(xs, axis), ([x.shape[axis] for x in xs], axis)
+    return array_module(xs[0]).concatenate(xs, axis), ([x.shape[axis] for x in xs], axis)
 
 
 def cat_backward(dy: Array, cache: Any) -> tuple[Array, ...]:
@@ -426,11 +429,11 @@ def split(tensor: Tensor, split_size_or_sections: int | Sequence[int], dim: int 
 
 
 def flip_forward(x: Array, axes: Shape) -> tuple[Array, Any]:
-    return np.flip(x, axes).copy(), axes
+    return array_module(x).flip(x, axes).copy(), axes
 
 
 def flip_backward(dy: Array, cache: Any) -> Array:
-    return np.flip(dy, cache)
+    return array_module(dy).flip(dy, cache)
 
 
 class Flip(Function):
@@ -456,19 +459,24 @@ def flip(input: Tensor, dims: int | Sequence[int]) -> Tensor:
 
 def index_forward(x: Array, first: indexing.First, then: indexing.Then) -> tuple[Array, Any]:
     y = x[first]
-    return y if then is None else y[then], (x.shape, first, then)
+    if then is not None:
+        xp = array_module(x)
+        then = tuple(i if isinstance(i, slice) else xp.asarray(i) for i in then)
+        y = y[then]
+    return y, (x.shape, first, then)
 
 
 def index_backward(dy: Array, cache: Any) -> Array:
     shape, first, then = cache
-    dx = np.zeros(shape, dy.dtype)
+    xp = array_module(dy)
+    dx = xp.zeros(shape, dy.dtype)
     chosen = dx[first]  # a view
     if then is None:
         chosen[...] = dy
     elif all(i.dtype.kind == "b" for i in then if not isinstance(i, slice)):
         chosen[then] = dy
     else:
-        np.add.at(chosen, then, dy)  # a number may stand there twice, and both count
+        xp.add.at(chosen, then, dy)  # a number may stand there twice, and both count
     return dx
 
 
