@@ -64,6 +64,7 @@ def run(options: argparse.Namespace) -> int:
         raise DataError(f"--seeds is {options.seeds}, needs at least 1")
     config = _resumed(options) if options.resume else _chosen(options)
     train_data, test_data = shared.datasets(options, config)
+    runs.network(config, len(train_data.classes))  # what cannot be built is refused before there is a folder
     out = Path(options.resume or options.out or _free(Path("runs") / config.model))
     if options.seeds > 1 and not options.resume:
         runs.begin_folder(out, config)

@@ -49,10 +49,10 @@ def train(
 
     Raises what `fit` raises, and DataError when the folder already holds a run that is not to be resumed.
     """
+    random.manual_seed(config.seed)
+    model = network(config, len(train_data.classes))
     if out is not None and not resume:
         begin_folder(out, config)
-    random.manual_seed(config.seed)
-    model = build(config.model, **{"num_classes": len(train_data.classes), **config.options})
     history = fit(
         model, train_data, test_data, config, out=out, resume=resume and has_checkpoint(out),
         report=report, progress=progress,
@@ -61,6 +61,11 @@ def train(
     if out is not None:
         _draw(out, history, found, labels, train_data, test_data)
     return Result(config, model, history, accuracy(found, labels))
+
+
+def network(config: Config, classes: int) -> nn.Module:
+    """Return the untrained model of a config for so many classes, unless its options say how many."""
+    return build(config.model, **{"num_classes": classes, **config.options})
 
 
 def seeds(config: Config, count: int, train_one: Callable[[Config], Result]) -> list[Result]:
@@ -108,7 +113,7 @@ def open_run(folder: str | Path) -> tuple[Config, nn.Module, list[str]]:
         weights, classes = state["model"], state["classes"]
     except (TypeError, KeyError):
         raise CheckpointError(f"{folder / CHECKPOINT} is not the checkpoint of a run") from None
-    model = build(config.model, **{"num_classes": len(classes), **config.options})
+    model = network(config, len(classes))
     model.load_state_dict(weights)
     return config, model.eval(), classes
 

@@ -7,7 +7,7 @@ import pytest
 from minicnn.errors import CheckpointError, DataError, ShapeError
 from minicnn.training import probabilities
 from minicnn.training.config import from_dict
-from minicnn.training.run import open_run, read_config, seeds, train
+from minicnn.training.run import begin_folder, open_run, read_config, seeds, train
 
 PICTURES = ("curves.png", "confusion.png", "mistakes.png")
 
@@ -32,30 +32,17 @@ def test_a_run_fills_its_folder_and_is_opened_again(tiny, small_data, tmp_path):
 
 
 def test_the_same_run_gives_the_same_bytes_of_every_file(tiny, small_data, tmp_path):
-    for name in "ab":
-        train(from_dict({**tiny, "epochs": 1}), *small_data, tmp_path / name)
-    assert files(tmp_path / "a") == files(tmp_path / "b")
-
-
-def test_a_folder_with_a_run_is_not_overwritten(tiny, small_data, tmp_path):
     config = from_dict({**tiny, "epochs": 1, "passes": 1})
-    train(config, *small_data, tmp_path)
-    before = files(tmp_path)
+    train(config, *small_data, tmp_path / "a")
+    before = files(tmp_path / "a")
     with pytest.raises(DataError, match="already holds a run; go on with it by --resume"):
-        train(config, *small_data, tmp_path)
-    train(config, *small_data, tmp_path, resume=True)
-    assert files(tmp_path) == before
-
-
-def test_a_run_stopped_before_its_first_step_begins_anew(tiny, small_data, tmp_path):
-    config = from_dict({**tiny, "epochs": 1, "passes": 1})
-    for name in "ab":
-        train(config, *small_data, tmp_path / name)
-    for path in (tmp_path / "b").iterdir():
-        if path.name != "config.json":
-            path.unlink()
-    train(config, *small_data, tmp_path / "b", resume=True)
-    assert files(tmp_path / "a") == files(tmp_path / "b")
+        train(config, *small_data, tmp_path / "a")
+    train(config, *small_data, tmp_path / "a", resume=True)  # it is finished
+    assert files(tmp_path / "a") == before
+    stopped_before_its_first_step = tmp_path / "b"
+    begin_folder(stopped_before_its_first_step, config)
+    train(config, *small_data, stopped_before_its_first_step, resume=True)
+    assert files(stopped_before_its_first_step) == before
 
 
 def test_runs_of_several_seeds(tiny, small_data):
