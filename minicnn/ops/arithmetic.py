@@ -9,8 +9,10 @@ import numpy as np
 Array = Any
 
 ieee = np.errstate(all="ignore")
-"""Decorates a definition in which an overflow gives inf and 0 / 0 gives nan, as in PyTorch, where NumPy
-would warn besides. `mc.detect_anomaly()` names the operation in which the first of them appears."""
+"""Decorates a definition in which an infinity or a nan can be a proper result (log 0, exp of a large number,
+0 / 0), so that NumPy does not warn; `mc.detect_anomaly()` names the operation in which the first appears.
+Sums and products go without: an overflow there is never meant, so NumPy's warning is welcome, and entering
+and leaving the state takes 0.6 µs, twice as long as a sum of ten numbers."""
 
 
 def unbroadcast(gradient: Array, shape: tuple[int, ...]) -> Array:

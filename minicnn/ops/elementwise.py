@@ -24,7 +24,6 @@ Needs = tuple[bool, ...]
 # z = x + y:  dx = dz, dy = dz
 
 
-@ieee
 def add_forward(x: Array, y: Array) -> tuple[Array, Any]:
     return x + y, (getattr(x, "shape", ()), getattr(y, "shape", ()))  # a number has no shape
 
@@ -58,7 +57,6 @@ def add(input: Any, other: Any, *, alpha: float = 1) -> Tensor:
 # z = x − y:  dx = dz, dy = −dz
 
 
-@ieee
 def sub_forward(x: Array, y: Array) -> tuple[Array, Any]:
     return x - y, (getattr(x, "shape", ()), getattr(y, "shape", ()))
 
@@ -105,12 +103,10 @@ def _scaled(name: str, x: Any, y: Any, alpha: float) -> Any:
 # z = x · y:  dx = dz · y, dy = dz · x
 
 
-@ieee
 def mul_forward(x: Array, y: Array) -> tuple[Array, Any]:
     return x * y, (x, y)
 
 
-@ieee
 def mul_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
     x, y = cache
     return (

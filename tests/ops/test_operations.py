@@ -129,6 +129,7 @@ def assert_close(name: str, actual: np.ndarray, expected: np.ndarray, smallest_s
         )
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of inf − inf in a sum
 @pytest.mark.filterwarnings("ignore:Using padding='same'")  # PyTorch speaks of a copy it makes
 @pytest.mark.parametrize("layout", LAYOUTS)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
@@ -168,6 +169,7 @@ def test_gradients_are_central_differences(item: Case, device: str) -> None:
         assert_gradients(call, [mc.tensor(a, device=device) for a in inputs])
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("item", all_cases(), ids=str)
 def test_inputs_stay_and_results_have_their_own_memory(item: Case, device: str) -> None:
     args, kwargs = arguments(item, np.float64)

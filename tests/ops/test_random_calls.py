@@ -419,6 +419,7 @@ CHECKS = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of inf − inf in a sum
 @pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's remarks on shapes and copies
 @pytest.mark.parametrize("op", CALLS)
 def test_a_few_random_calls(op, device):
@@ -431,6 +432,7 @@ def test_a_few_random_calls(op, device):
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of inf − inf in a sum
 @pytest.mark.filterwarnings("ignore::UserWarning")
 @pytest.mark.parametrize("op", CALLS)
 def test_many_random_calls(op):
