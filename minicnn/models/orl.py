@@ -45,16 +45,22 @@ def alexnet_orl(
     def norm() -> list[nn.Module]:
         return [nn.LocalResponseNorm(5, alpha=5e-4, beta=0.75, k=2.0)] if local_response_norm else []
 
-    return nn.Sequential(
+    features = nn.Sequential(
         nn.Conv2d(in_channels, 32, 5, stride=2, padding=2), act(), *norm(), pool(),
         nn.Conv2d(32, 64, 5, padding=2), act(), *norm(), pool(),
         nn.Conv2d(64, 128, 3, padding=1), act(),
         nn.Conv2d(128, 128, 3, padding=1), act(),
-        nn.Conv2d(128, 64, 3, padding=1), act(), nn.AdaptiveAvgPool2d((6, 4)), nn.Flatten(),
+        nn.Conv2d(128, 64, 3, padding=1), act(),
+    )  # fmt: skip
+    classifier = nn.Sequential(
         nn.Dropout(dropout), nn.Linear(64 * 6 * 4, 512), act(),
         nn.Dropout(dropout), nn.Linear(512, 512), act(),
         nn.Linear(512, num_classes),
     )  # fmt: skip
+    # The last pooling makes 6 × 4 pixels of any size.
+    return nn.Sequential(
+        {"features": features, "pool": nn.AdaptiveAvgPool2d((6, 4)), "flatten": nn.Flatten(), "classifier": classifier}
+    )
 
 
 def vgg_orl(
@@ -68,26 +74,30 @@ def vgg_orl(
 ) -> nn.Sequential:
     """Return a VGG in small: stacks of 3×3 convolutions, each stack ended by 2×2 max pooling.
 
-    `depth` counts the layers with weights: one to three convolutions per stack, and two linear layers.
+    `depth` counts the layers with weights: two linear ones, and convolutions spread over the stacks, the later
+    stacks having one more where that does not come out even.
     Source: Simonyan, Zisserman 2014, section 2.1.
     """
     act = _activation("vgg_orl", activation)
     per_stack, rest = divmod(depth - 2, len(widths))
     if per_stack < 1:
         raise ShapeError(f"vgg_orl: depth is {depth}, {len(widths)} widths need at least {len(widths) + 2}")
-    layers: list[nn.Module] = []
+    features: list[nn.Module] = []
     channels = in_channels
-    for i, width in enumerate(widths):
-        for _ in range(per_stack + (i >= len(widths) - rest)):
-            layers.append(nn.Conv2d(channels, width, 3, padding=1, bias=not batch_norm))
-            layers += [nn.BatchNorm2d(width)] if batch_norm else []
-            layers.append(act())
+    for stack, width in enumerate(widths):
+        for _ in range(per_stack + (stack >= len(widths) - rest)):
+            features.append(nn.Conv2d(channels, width, 3, padding=1, bias=not batch_norm))
+            features += [nn.BatchNorm2d(width)] if batch_norm else []
+            features.append(act())
             channels = width
-        layers.append(nn.MaxPool2d(2))
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d((3, 2)), nn.Flatten(),
-        nn.Linear(channels * 6, 256), act(), nn.Dropout(dropout), nn.Linear(256, num_classes),
-    )  # fmt: skip
+        features.append(nn.MaxPool2d(2))
+    classifier = nn.Sequential(
+        nn.Linear(channels * 3 * 2, 256), act(), nn.Dropout(dropout), nn.Linear(256, num_classes)
+    )
+    return nn.Sequential({
+        "features": nn.Sequential(*features),
+        "pool": nn.AdaptiveAvgPool2d((3, 2)), "flatten": nn.Flatten(), "classifier": classifier,
+    })  # fmt: skip
 
 
 def resnet_orl(
@@ -97,13 +107,14 @@ def resnet_orl(
     dropout: float = 0.0,
     shortcut: str = "B",
     depth: int = 8,
-    widths: Sequence[int] = (24, 48, 96),
+    widths: Sequence[int] = (32, 64, 128),
 ) -> nn.Sequential:
-    """Return a ResNet in small: a 3×3 stem, stages of basic blocks, global average pooling, one linear layer.
+    """Return a ResNet in small: a 5×5/2 stem, stages of basic blocks, global average pooling, one linear layer.
 
-    `depth` counts the layers with weights, 2 + 2 per block, the blocks spread evenly over the stages:
-    8, 14, 20, … for three stages. `shortcut` is "A" (zero padding), "B" (a projection where the shape
-    changes), "C" (projections everywhere) or "none": the plain network that degrades with depth.
+    There is a stage for each of the `widths`; each after the first halves height and width. `depth` counts the
+    layers with weights, 2 + 2 per block, the blocks spread evenly over the stages: 8, 14, 20, … for three.
+    `shortcut` is "A" (zero padding), "B" (a projection where the shape changes), "C" (projections everywhere) or
+    "none": the plain network that degrades with depth. `dropout` before the linear layer.
     Source: He, Zhang, Ren, Sun 2015, sections 3.3 and 4.2.
     """
     arguments.choice("resnet_orl", "shortcut", shortcut, SHORTCUTS)
@@ -115,18 +126,20 @@ def resnet_orl(
             f"{2 + 2 * len(widths)}, {2 + 4 * len(widths)}, …"
         )
     channels = widths[0]
-    layers: list[nn.Module] = [
-        nn.Conv2d(in_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels), act(),
-    ]  # fmt: skip
+    layers: dict[str, nn.Module] = {
+        "conv1": nn.Conv2d(in_channels, channels, 5, stride=2, padding=2, bias=False),
+        "bn1": nn.BatchNorm2d(channels),
+        "act1": act(),
+    }
     for stage, width in enumerate(widths):
+        stage_blocks = []
         for block in range(blocks):
             stride = 2 if stage and not block else 1
-            layers.append(BasicBlock(channels, width, stride, shortcut=shortcut, activation=act))
+            stage_blocks.append(BasicBlock(channels, width, stride, shortcut=shortcut, activation=act))
             channels = width
-    return nn.Sequential(
-        *layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-        *([nn.Dropout(dropout)] if dropout else []), nn.Linear(channels, num_classes),
-    )  # fmt: skip
+        layers[f"layer{stage + 1}"] = nn.Sequential(*stage_blocks)
+    layers |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "dropout": nn.Dropout(dropout)}
+    return nn.Sequential({**layers, "fc": nn.Linear(channels, num_classes)})
 
 
 def mlp_orl(

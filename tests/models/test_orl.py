@@ -1,3 +1,5 @@
+from collections import OrderedDict
+
 import numpy as np
 import pytest
 import torch
@@ -42,7 +44,7 @@ def twin(module: nn.Module) -> torch.nn.Module:
     if isinstance(module, ZeroPadding):
         return TorchZeroPadding(module)
     if isinstance(module, nn.Sequential):
-        return torch.nn.Sequential(*map(twin, module.children()))
+        return torch.nn.Sequential(OrderedDict((name, twin(part)) for name, part in module.named_children()))
     kind = getattr(torch.nn, type(module).__name__)
     return eval(f"kind({module.extra_repr()})", {"kind": kind})
 
