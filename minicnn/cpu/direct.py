@@ -20,15 +20,16 @@ register) leave lanes empty; `depthwise.py` takes the case of one.
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import pairwise
 from math import gcd
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import settings
 from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
-from .settings import threads
 from .threads import flat, kernel, part, scratch
-from .vectors import lanes, lanes_of, vcopy, vfill, vload, vload_part, vstore, vzero
+from .vectors import lanes, lanes_of, vcopy, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
 
 Array = Any
 Pair = tuple[int, int]
@@ -36,6 +37,7 @@ Padding = tuple[Pair, Pair]
 
 PANEL_BYTES = 256 * 1024  # a block of a panel of weights, which stays in the second-level cache
 BAND_PIXELS = 512  # small images are taken together up to this many pixels: one pass over the weights
+SLACK = 64  # numbers that a tile or vector may read or write beyond a run
 GRADIENT_BYTES = 128 * 1024  # a block of dy in the weight gradient
 
 
@@ -56,6 +58,9 @@ class Shape(NamedTuple):
     dtype: Any
 
 
+Tap = tuple[int, int, int]  # row and column of its input for the first pixel, which filter position
+
+
 class Part(NamedTuple):
     """Output pixels row0, row0 + row_step, … (rows of them; columns likewise) and the taps they meet."""
 
@@ -63,7 +68,7 @@ class Part(NamedTuple):
     column0: int
     rows: int
     columns: int
-    taps: list[tuple[int, int, int]]  # (row, column) of the tap's input for the first pixel, filter position
+    taps: list[Tap]
 
 
 # Where a tap's inputs lie
@@ -93,38 +98,57 @@ def input_gradient_parts(s: Shape) -> list[Part]:
     return parts
 
 
-class Runs(NamedTuple):
-    """A part's reduction as contiguous runs of a buffer whose rows are `width` pixels long."""
+def runs(taps: list[Tap], top: int, left: int, width: int, channels: int, groups: int) -> tuple[list[int], int]:
+    """Return where a part's contiguous runs start in a buffer whose rows are `width` pixels long, and their length.
 
-    starts: list[int]
-    length: int
-
-
-def runs(taps: list[tuple[int, int, int]], top: int, left: int, width: int, channels: int, groups: int) -> Runs:
+    A run is what is under one filter row if its taps are neighbours, else one tap.
+    """
     starts = [((y - top) * width + x - left) * channels for y, x, _ in taps]
     across = len({x for _, x, _ in taps})
-    if (
-        groups == 1
-        and all(
-            b - a == channels for a, b in zip(starts, starts[1:]) if a % (width * channels) < b % (width * channels)
-        )
-        and across > 1
-    ):
-        whole = [starts[i : i + across] for i in range(0, len(starts), across)]
-        if all(row[-1] - row[0] == (across - 1) * channels for row in whole):
-            return Runs([row[0] for row in whole], across * channels)
-    return Runs(starts, channels // groups)
+    in_row = [(a[1], b[1]) for a, b in pairwise(taps) if a[0] == b[0]]
+    if groups == 1 and all(b - a == 1 for a, b in in_row):
+        return starts[::across] if taps else [], across * channels
+    return starts, channels // groups
+
+
+class Sizes(NamedTuple):
+    """The numbers that `_convolve_kernel` needs. x is the input of the pass (dy, for the input gradient)."""
+
+    N: int
+    H: int
+    W: int
+    C: int
+    OH: int
+    OW: int
+    O: int  # noqa: E741  # the field's letter for filters
+    groups: int
+    panels: int  # per group
+    width: int  # of a panel
+    R: int
+    top: int  # first row that the first pixel's taps meet, negative in the padding
+    left: int
+    buffer_width: int
+    SH: int  # input pixels from one output pixel of a part to the next
+    SW: int
+    YH: int  # output pixels from one of a part to the next
+    YW: int
+    images: int  # per job
+    bands: int  # per image
+    band: int  # rows of pixels per band
+    buffer_rows: int
+    splits: int  # of the panels
+    inside: int  # 1: no pixel has a tap in the padding, x is read where it is
 
 
 class Plan(NamedTuple):
-    """Sizes and tables of one pass, for `_convolve_kernel`."""
+    """Sizes and tables of one pass."""
 
-    size: Array  # what the kernel unpacks first
-    parts: Array  # one row of numbers per part
+    sizes: Sizes
+    parts: Array  # eight numbers per part
     segments: Array
-    taps: list[Array]  # filter positions of each part
-    panels: int  # numbers in all packed panels
+    orders: list[Array]  # for each part and filter position: which of the part's taps it is, or −1
     V: int
+    panels: int  # numbers in all packed panels
     jobs: int
     buffer: int  # numbers of scratch memory per share
     tables: int  # the same for the pixel tables
@@ -141,73 +165,79 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
         parts, step, out_step = forward_parts(s), s.stride, (1, 1)
     taps = [t for p in parts for t in p.taps] or [(0, 0, 0)]
     top, left = (min(t[axis] for t in taps) for axis in (0, 1))
-    rows, columns = max(p.rows for p in parts), max(p.columns for p in parts)
     bottom, right = (max(t[axis] for t in taps) for axis in (0, 1))
-    width = (columns - 1) * step[1] + right - left + 1
-    inside = (top >= 0 and left >= 0 and (rows - 1) * step[0] + bottom < H) and (columns - 1) * step[1] + right < W
-    if inside:
-        width = W
+    rows, columns = max(p.rows for p in parts), max(p.columns for p in parts)
+    inside = top >= 0 and left >= 0 and (rows - 1) * step[0] + bottom < H and (columns - 1) * step[1] + right < W
+    buffer_width = W if inside else (columns - 1) * step[1] + right - left + 1
 
-    Og, V = O // s.groups, choose_vectors(O // s.groups, s.dtype)
-    panel_width = V * lanes_of(s.dtype)
-    n_panels = -(-Og // panel_width)
-    images, band, splits = _shares(s, rows, columns, C * O * len(taps), n_panels * s.groups, n_threads)
+    V = choose_vectors(O // s.groups, s.dtype)
+    width = V * lanes_of(s.dtype)
+    panels = -(-O // s.groups // width)
+    images, band, splits = _shares(s.N, rows, columns, panels * s.groups, n_threads)
     bands = -(-rows // band)
-    image = ((band - 1) * step[0] + bottom - top + 1) * width * C
+    buffer_rows = (band - 1) * step[0] + bottom - top + 1
 
-    table, segments, panel0 = [], [], 0
+    table, segments, orders, panel0 = [], [], [], 0
     for p in parts:
-        run = runs(p.taps, top, left, width, C, s.groups) if p.taps else Runs([], 0)
-        table.append((p.row0, p.column0, p.rows, p.columns, len(segments), len(run.starts), run.length, panel0))
-        segments += run.starts
-        panel0 += len(p.taps) * (C // s.groups) * s.groups * n_panels * panel_width
-    size = (s.N, H, W, C, O, *out, s.groups, n_panels, panel_width, TILE_ROWS[V - 1], top, left, width, *step, *out_step,
-            images, bands, band, splits, image, inside, images * band * columns)  # fmt: skip
-    return Plan(
-        np.array(size, np.int64), np.array(table, np.int64).ravel(), np.array([*segments, 0], np.int64),
-        [np.array([t[2] for t in p.taps], np.int64) for p in parts], max(panel0, 1), V,
-        -(-s.N // images) * bands * splits, 1 if inside else images * image,
-        2 * (images * band * columns + MOST_ROWS),
-    )  # fmt: skip
+        starts, length = runs(p.taps, top, left, buffer_width, C, s.groups)
+        table.append((p.row0, p.column0, p.rows, p.columns, len(segments), len(starts), length, panel0))
+        segments += starts
+        order = np.full(s.kernel[0] * s.kernel[1], -1)
+        order[[t[2] for t in p.taps]] = range(len(p.taps))
+        orders.append(order)
+        panel0 += len(p.taps) * C * panels * width
+    sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, TILE_ROWS[V - 1], top, left, buffer_width, *step,
+                  *out_step, images, bands, band, buffer_rows, splits, int(inside))  # fmt: skip
+    return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), orders, V, max(panel0, 1),
+                -(-s.N // images) * bands * splits, 1 if inside else images * buffer_rows * buffer_width * C,
+                2 * (images * band * columns + MOST_ROWS))  # fmt: skip
 
 
-def _shares(s: Shape, rows: int, columns: int, weights: int, panels: int, n_threads: int) -> tuple[int, int, int]:
+def _shares(N: int, rows: int, columns: int, panels: int, n_threads: int) -> tuple[int, int, int]:
     """Return images per job, rows per band, and into how many jobs the panels are split."""
-    splits = n_threads // gcd(s.N, n_threads)  # jobs needed per image
-    if panels >= n_threads and (rows * columns * s.N < 64 * n_threads or (splits > 1 and rows < 4 * splits)):
-        return (
-            max(1, min(s.N, BAND_PIXELS // (rows * columns))),
-            rows,
-            gcd(panels, n_threads) if panels % n_threads else n_threads,
-        )
-    if splits > 1 and rows >= splits:
-        return 1, -(-rows // splits), 1
-    most = max(1, BAND_PIXELS // (rows * columns))
-    per_thread = max(1, s.N // n_threads)
-    return max(d for d in range(1, min(most, per_thread) + 1) if per_thread % d == 0), rows, 1
+    per_image = n_threads // gcd(N, n_threads)  # jobs that one image must give for all threads to get as many
+    if panels >= n_threads and (rows * columns * N < 64 * n_threads or (rows < 4 * per_image and per_image > 1)):
+        return max(1, min(N, BAND_PIXELS // (rows * columns))), rows, n_threads
+    if per_image > 1 and rows >= per_image:
+        return 1, -(-rows // per_image), 1
+    each = max(1, N // n_threads)
+    most = min(each, max(1, BAND_PIXELS // (rows * columns)))
+    return max(d for d in range(1, most + 1) if each % d == 0), rows, 1
 
 
 # Kernels
 
 
 @kernel
-def _pack_kernel(first, end, w, groups, n_panels, width, K, columns, group_step, column_step, k_step, taps, out, out0):
-    """out[group][panel][tap][k][width] from w[group, column, k, tap]; a piece is one k-block of a panel."""
-    blocks, T = (K + 15) // 16, len(taps)
+def _pack_kernel(first, end, w, s, K, columns, group_step, column_step, k_step, order, taps, out, out0, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """out[group][panel][tap][k][width] from w[group, column, k, position]; a piece is 16 k of a panel."""
+    blocks, T, L = (K + 15) // 16, len(order), lanes(w)
+    joined = k_step == T  # all positions of all k follow each other
     for piece in range(first, end):
-        g, p, k0 = piece // (blocks * n_panels), piece // blocks % n_panels, piece % blocks * 16
-        n = min(width, columns - p * width)
-        base = out0 + (g * n_panels + p) * T * K * width
-        for j in range(n):
-            for k in range(k0, min(k0 + 16, K)):
-                source = g * group_step + (p * width + j) * column_step + k * k_step
-                target = base + k * width + j
-                for t in range(T):
-                    out[target + t * K * width] = w[source + taps[t]]
-        for j in range(n, width):
-            for k in range(k0, min(k0 + 16, K)):
-                for t in range(T):
-                    out[base + (t * K + k) * width + j] = 0
+        gp, k0 = piece // blocks, piece % blocks * 16
+        k1 = min(k0 + 16, K)
+        base, square = out0 + gp * taps * K * s.width, piece * L * L
+        for v in range(0, s.width, L):
+            column = gp % s.panels * s.width + v
+            n = min(max(columns - column, 0), L)
+            for k in range(k0, k0 + 1 if joined else k1):
+                source = gp // s.panels * group_step + column * column_step + k * k_step
+                length = (k1 - k0) * T if joined else T
+                if length == 1:
+                    vstore(out, base + k * s.width + v, vload_part(w, source, n))  # 1 × 1: columns are neighbours
+                    continue
+                for e in range(0, length, L):
+                    m = min(L, length - e)
+                    for j in range(n):
+                        vstore(spare, square + j * L, vload_part(w, source + j * column_step + e, m))
+                    for j in range(n, L):
+                        vstore(spare, square + j * L, vfill(spare, 0))
+                    vtranspose(spare, square)
+                    for i in range(m):
+                        tap = order[(e + i) % T]
+                        if tap >= 0:
+                            target = base + (tap * K + k + (e + i) // T) * s.width + v
+                            vstore(out, target, vload(spare, square + i * L))
 
 
 @part
@@ -226,97 +256,86 @@ def copy_band(x, x0, H, W, C, row0, rows, left, width, out, out0):
 
 
 @kernel
-def _convolve_kernel(first, end, address, shares, jobs, x, size, parts, segments, panels, bias, y, floor, buffer,
-                     buffer_size, tables, tables_size, panel_bytes):  # fmt: skip
+def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, panels, bias, y, buffer, buffer_size,
+                     tables, tables_size, panel_bytes):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """The whole convolution: jobs → parts → panels → blocks of the reduction → tiles."""
-    (N, H, W, C, O, OH, OW, groups, n_panels, width, R, top, left, Wp, SH, SW, YH, YW,
-     images, bands, band, splits, image, inside, half) = (
-        size[0], size[1], size[2], size[3], size[4], size[5], size[6], size[7], size[8], size[9], size[10], size[11],
-        size[12], size[13], size[14], size[15], size[16], size[17], size[18], size[19], size[20], size[21],
-        size[22], size[23], size[24])  # fmt: skip
-    Cg, Og = C // groups, O // groups
+    Cg, Og, all_panels = s.C // s.groups, s.O // s.groups, s.groups * s.panels
     lowest = x.dtype.type(-np.inf)
-    fit = max(1, panel_bytes // (width * x.itemsize))
-    source = x if inside else buffer
+    fit = max(1, panel_bytes // (s.width * x.itemsize))
+    source = x if s.inside else buffer
     for share in range(first, end):
         rows0 = share * tables_size
         c_rows0 = rows0 + tables_size // 2
         for job in range(share * jobs // shares, (share + 1) * jobs // shares):
-            split, q0, n0 = job % splits, job // splits % bands * band, job // (splits * bands) * images
-            n_images = min(images, N - n0)
-            if inside:
-                a0, a_image = n0 * H * W * C + ((q0 * SH + top) * W + left) * C, H * W * C
+            split, q0 = job % s.splits, job // s.splits % s.bands * s.band
+            n0 = job // (s.splits * s.bands) * s.images
+            images, row0 = min(s.images, s.N - n0), q0 * s.SH + s.top
+            if s.inside:
+                a0, image = ((n0 * s.H + row0) * s.W + s.left) * s.C, s.H * s.W * s.C
             else:
-                a0, a_image = share * buffer_size, image
-                rows = image // (Wp * C)
-                for n in range(n_images):
-                    copy_band(x, (n0 + n) * H * W * C, H, W, C, q0 * SH + top, rows, left, Wp, buffer, a0 + n * image)
-            for i in range(len(parts) // 8):
-                row0, column0, rows, columns = parts[8 * i], parts[8 * i + 1], parts[8 * i + 2], parts[8 * i + 3]
-                s0, n_segments, length, panel0 = (
-                    parts[8 * i + 4], parts[8 * i + 5], parts[8 * i + 6], parts[8 * i + 7])  # fmt: skip
-                q1 = min(q0 + band, rows)
+                a0, image = share * buffer_size, s.buffer_rows * s.buffer_width * s.C
+                for n in range(images):
+                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, row0, s.buffer_rows, s.left,
+                              s.buffer_width, buffer, a0 + n * image)  # fmt: skip
+            for i in range(0, len(parts), 8):
+                y0, x0, rows, columns = parts[i], parts[i + 1], parts[i + 2], parts[i + 3]
+                segment0, n_segments, length, panel0 = parts[i + 4], parts[i + 5], parts[i + 6], parts[i + 7]
                 count = 0
-                for n in range(n_images):
-                    for q in range(q0, q1):
+                for n in range(images):
+                    for q in range(q0, min(q0 + s.band, rows)):
                         for r in range(columns):
-                            tables[rows0 + count] = n * a_image + ((q - q0) * SH * Wp + r * SW) * C
-                            tables[c_rows0 + count] = ((n * OH + row0 + q * YH) * OW + column0 + r * YW) * O
+                            tables[rows0 + count] = n * image + ((q - q0) * s.SH * s.buffer_width + r * s.SW) * s.C
+                            tables[c_rows0 + count] = ((n * s.OH + y0 + q * s.YH) * s.OW + x0 + r * s.YW) * s.O
                             count += 1
                 if count == 0:
                     continue
-                while count % R:  # the last tile repeats its last pixel
+                while count % s.R:  # the last tile repeats its last pixel
                     tables[rows0 + count] = tables[rows0 + count - 1]
                     tables[c_rows0 + count] = tables[c_rows0 + count - 1]
                     count += 1
                 K = n_segments * length
-                per_block = fit // length if 0 < length <= fit else 1
-                run = min(length, fit)
-                for gp in range(split * groups * n_panels // splits, (split + 1) * groups * n_panels // splits):
-                    g, p = gp // n_panels, gp % n_panels
-                    b0 = panel0 + gp * K * width
+                together = fit // length if 0 < length <= fit else 1  # runs, or a piece of one, in a block
+                for gp in range(split * all_panels // s.splits, (split + 1) * all_panels // s.splits):
+                    g, p = gp // s.panels, gp % s.panels
                     segment, k, done = 0, 0, 0
                     while True:  # once even if no tap meets these pixels: then only the bias is written
-                        n_run = min(per_block, n_segments - segment)
-                        k_run = min(run, length - k)
-                        last = done + n_run * k_run == K
+                        n_run, k_run = min(together, n_segments - segment), min(length - k, fit)
                         rows_tiles(
-                            address, source, a0 + g * Cg + k, tables, rows0, count // R, segments, s0 + segment, n_run,
-                            k_run, panels, b0 + done * width, y, n0 * OH * OW * O + g * Og + p * width, tables, c_rows0,
-                            min(width, Og - p * width), bias, gp * width, done, floor if last else lowest)  # fmt: skip
-                        if last:
-                            break
+                            address, source, a0 + g * Cg + k, tables, rows0, count // s.R, segments,
+                            segment0 + segment, n_run, k_run, panels, panel0 + (gp * K + done) * s.width, y,
+                            n0 * s.OH * s.OW * s.O + g * Og + p * s.width, tables, c_rows0,
+                            min(s.width, Og - p * s.width), bias, gp * s.width, done, lowest)  # fmt: skip
                         done += n_run * k_run
+                        if done == K:
+                            break
                         k = k + k_run if k + k_run < length else 0
                         segment = segment + n_run if k == 0 else segment
 
 
 def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) -> Array:
     """Run a plan: x is (N, H, W, C), w the (O, C/groups, KH, KW) weights, the result C-contiguous."""
-    p = plan(s, transpose, threads())
+    p = plan(s, transpose, settings.threads())
     Og, Cg, T = s.O // s.groups, s.C // s.groups, s.kernel[0] * s.kernel[1]
-    K, columns = (Og, Cg) if transpose else (Cg, Og)
-    column_step, k_step = (T, Cg * T) if transpose else (Cg * T, T)
-    O, out = (s.C, (s.H, s.W)) if transpose else (s.O, s.out)  # noqa: E741
-    width = p.V * lanes_of(s.dtype)
-    n_panels = -(-columns // width)
-    bias = np.zeros((s.groups, n_panels * width), s.dtype)
+    K, columns, column_step, k_step = (Og, Cg, T, Cg * T) if transpose else (Cg, Og, Cg * T, T)
+    L, all_panels = lanes_of(s.dtype), s.groups * p.sizes.panels
+    bias = np.zeros((s.groups, p.sizes.panels * p.sizes.width), s.dtype)
     if b is not None:
         bias[:, :columns] = b.reshape(s.groups, columns)
-    y = np.empty((s.N, *out, O), s.dtype)
-    shares = min(threads(), p.jobs)
+    y = np.empty((s.N, p.sizes.OH, p.sizes.OW, p.sizes.O), s.dtype)
+    shares, blocks = min(settings.threads(), p.jobs), all_panels * -(-K // 16)
     with (
         scratch(p.panels, s.dtype) as panels,
-        scratch(shares * p.buffer, s.dtype) as buffer,
+        scratch(max(shares * p.buffer, blocks * L * L), s.dtype) as buffer,
         scratch(shares * p.tables, np.int64) as tables,
     ):
-        for taps, panel0 in zip(p.taps, p.parts[7::8]):
-            if len(taps):
-                _pack_kernel(s.groups * n_panels * -(-K // 16), flat(w), s.groups, n_panels, width, K, columns,
-                             Og * Cg * T, column_step, k_step, taps, panels, int(panel0))  # fmt: skip
-        _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.size, p.parts, p.segments,
-                         panels, bias.reshape(-1), y.reshape(-1), s.dtype.type(-np.inf), buffer, p.buffer, tables,
-                         p.tables, PANEL_BYTES)  # fmt: skip
+        for order, panel0 in zip(p.orders, p.parts[7::8]):
+            taps = int(order.max()) + 1
+            if taps:
+                _pack_kernel(blocks, flat(w), p.sizes, K, columns, Og * Cg * T, column_step, k_step, order, taps,
+                             panels, int(panel0), buffer)  # fmt: skip
+        _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.parts, p.segments,
+                         panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables,
+                         PANEL_BYTES)  # fmt: skip
     return y
 
 
@@ -333,171 +352,176 @@ def input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Arr
 # Weight gradient
 
 
+class GradientSizes(NamedTuple):
+    """The numbers that `_weight_gradient_kernel` needs."""
+
+    N: int
+    H: int
+    W: int
+    C: int
+    OH: int
+    OW: int
+    O: int  # noqa: E741  # the field's letter for filters
+    groups: int
+    panels: int  # per group
+    width: int  # of a panel
+    R: int
+    top: int
+    left: int
+    buffer_width: int
+    SH: int
+    SW: int
+    span: int  # rows that a pixel's taps cover
+    images: int  # per job
+    bands: int  # per image
+    band: int  # rows of pixels per band
+    length: int  # of a run
+    rows: int  # of sums per run: the length up to whole tiles
+    patches: int  # 1: the runs of a pixel are copied into one, which then counts as the only one
+    pixel_splits: int
+    panel_splits: int
+
+
 class GradientPlan(NamedTuple):
-    size: Array
+    sizes: GradientSizes
     segments: Array
     tap_at: Array  # where in a panel's rows each tap's first channel lies
     V: int
-    pixel_splits: int
-    panel_splits: int
-    n_panels: int
-    rows: int  # rows of one panel of sums
+    rows: int  # rows of sums of one panel
     buffer: int
-    block: int  # pixels of one block
+    patch: int
+    block: int  # pixels of one job
 
 
 @lru_cache(maxsize=512)
 def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
-    (part_,) = forward_parts(s)
-    taps, T = part_.taps, len(part_.taps)
-    top, left = taps[0][:2]
-    bottom, right = taps[-1][:2]
-    (OH, OW), Cg, Og = s.out, s.C // s.groups, s.O // s.groups
-    Wp = (OW - 1) * s.stride[1] + right - left + 1
+    (taps,) = (p.taps for p in forward_parts(s))
+    (top, left, _), (bottom, right, _) = taps[0], taps[-1]
+    T, (OH, OW), Cg, Og = len(taps), s.out, s.C // s.groups, s.O // s.groups
+    buffer_width, span = (OW - 1) * s.stride[1] + right - left + 1, bottom - top + 1
     V = choose_vectors(Og, s.dtype)
     R, width = TILE_ROWS[V - 1], V * lanes_of(s.dtype)
-    n_panels = -(-Og // width)
-    run = runs(taps, top, left, Wp, s.C, s.groups)
+    panels = -(-Og // width)
+    segments, length = runs(taps, top, left, buffer_width, s.C, s.groups)
     most = max(1, GRADIENT_BYTES // (width * s.dtype.itemsize))
     band = max(1, min(OH, most // OW))
-    images = max(1, most // (OH * OW)) if band == OH else 1
-    padded = -(-run.length // R) * R
-    patches = s.groups == 1 and len(run.starts) * padded > 1.4 * (-(-T * Cg // R) * R)
-    if patches:  # few channels: copy each pixel's whole window, as one run
-        rows, tap_at = -(-T * Cg // R) * R, [t * Cg for t in range(T)]
-        buffer = images * band * OW * T * Cg
+    images = max(1, min(s.N, most // (OH * OW))) if band == OH else 1
+    block = images * band * OW
+    rows = -(-length // R) * R
+    patches = s.groups == 1 and len(segments) * rows > 1.4 * (-(-T * Cg // R) * R)
+    if patches:  # few channels: most rows of a tile would be idle
+        rows = -(-T * Cg // R) * R
+        tap_at = [t * Cg for t in range(T)]
     else:
-        per_run = run.length // Cg
-        rows = len(run.starts) * padded
-        tap_at = [t // per_run * padded + t % per_run * Cg for t in range(T)]
-        buffer = images * ((band - 1) * s.stride[0] + bottom - top + 1) * Wp * s.C
-    panels = s.groups * n_panels
+        tap_at = [t * Cg // length * rows + t * Cg % length for t in range(T)]
     # Splitting pixels needs a second set of sums; splitting panels a second copy of x.
-    by_panels = panels % n_threads == 0 and 2 * s.O * Cg * T > s.N * s.H * s.W * s.C
+    by_panels = s.groups * panels % n_threads == 0 and 2 * s.O * Cg * T > s.N * s.H * s.W * s.C
     pixel_splits = 1 if by_panels else min(n_threads, max(1, s.N * OH * OW // 16))
-    size = (s.N, s.H, s.W, s.C, s.O, OH, OW, s.groups, n_panels, width, R, top, left, Wp, *s.stride, images, band,
-            bottom - top + 1, T, *s.kernel, *s.dilation, patches)  # fmt: skip
+    sizes = GradientSizes(
+        s.N, s.H, s.W, s.C, OH, OW, s.O, s.groups, panels, width, R, top, left, buffer_width, *s.stride, span, images,
+        -(-OH // band), band, length, rows, int(patches), pixel_splits, n_threads if by_panels else 1)  # fmt: skip
     return GradientPlan(
-        np.array(size, np.int64), np.array(run.starts, np.int64), np.array(tap_at, np.int64), V, pixel_splits,
-        n_threads if by_panels else 1, n_panels, rows, buffer + MOST_ROWS, images * band * OW,
-    )  # fmt: skip
+        sizes, np.array(segments), np.array(tap_at), V, rows * (1 if patches else len(segments)),
+        images * ((band - 1) * s.stride[0] + span) * buffer_width * s.C + SLACK,
+        block * T * Cg + SLACK if patches else 0, block)  # fmt: skip
 
 
 @kernel
-def _weight_gradient_kernel(first, end, address, panel_splits, shares, x, dy, size, segments, length, rows, sums, db, buffer,
-                            buffer_size, block, packed, tables):  # fmt: skip
-    """A share adds the tiles of its pixels (or of its panels) to its own sums."""
-    (N, H, W, C, O, OH, OW, groups, n_panels, width, R, top, left, Wp, SH, SW, images, band, span, T, KH, KW, DH, DW,
-     patches) = (
-        size[0], size[1], size[2], size[3], size[4], size[5], size[6], size[7], size[8], size[9], size[10], size[11],
-        size[12], size[13], size[14], size[15], size[16], size[17], size[18], size[19], size[20], size[21],
-        size[22], size[23], size[24])  # fmt: skip
-    Cg, Og, L = C // groups, O // groups, lanes(x)
-    bands = (OH + band - 1) // band
-    jobs = (N + images - 1) // images * bands
-    n_panels_all = groups * n_panels
+def _weight_gradient_kernel(first, end, address, x, dy, s, segments, sums, sums_size, db, buffer, buffer_size, patch,
+                            patch_size, packed, tables, block):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """A share adds the tiles of its pixels and panels to its own sums[panel][run][row][width]."""
+    Cg, Og, L, K = s.C // s.groups, s.O // s.groups, lanes(x), len(segments) * s.length
+    all_panels, jobs = s.groups * s.panels, (s.N + s.images - 1) // s.images * s.bands
+    panel_size = s.width * s.rows * (1 if s.patches else len(segments))
     for share in range(first, end):
-        pixel_share, panel_share = share // panel_splits, share % panel_splits
-        pixel_splits = shares // panel_splits
-        a0, b0, rows0 = share * buffer_size, share * block * width, share * block
-        gp0, gp1 = panel_share * n_panels_all // panel_splits, (panel_share + 1) * n_panels_all // panel_splits
-        sums0 = pixel_share * n_panels_all * rows * width
-        vzero(sums, sums0 + gp0 * rows * width, (gp1 - gp0) * rows * width)
-        vzero(db, pixel_share * n_panels_all * width + gp0 * width, (gp1 - gp0) * width)
-        for job in range(pixel_share * jobs // pixel_splits, (pixel_share + 1) * jobs // pixel_splits):
-            q0, n0 = job % bands * band, job // bands * images
-            q1, n_images = min(q0 + band, OH), min(images, N - n0)
-            high = (q1 - q0 - 1) * SH + span
-            count = 0
-            for n in range(n_images):
-                if not patches:
-                    copy_band(x, (n0 + n) * H * W * C, H, W, C, q0 * SH + top, high, left, Wp, buffer,
-                              a0 + n * high * Wp * C)  # fmt: skip
-                for q in range(q0, q1):
-                    for r in range(OW):
-                        if patches:
-                            tables[rows0 + count] = count * T * C
-                            for i in range(KH):
-                                h, target = q * SH + top + i * DH, a0 + (count * KH + i) * KW * C
-                                for j in range(KW):
-                                    w = r * SW + left + j * DW
-                                    if 0 <= h < H and 0 <= w < W:
-                                        for c in range(C):
-                                            buffer[target + j * C + c] = x[(((n0 + n) * H + h) * W + w) * C + c]
-                                    else:
-                                        for c in range(C):
-                                            buffer[target + j * C + c] = 0
-                        else:
-                            tables[rows0 + count] = n * high * Wp * C + ((q - q0) * SH * Wp + r * SW) * C
+        pixel_split, panel_split = share // s.panel_splits, share % s.panel_splits
+        a0, b0, rows0, patch0 = share * buffer_size, share * block * s.width, share * block, share * patch_size
+        first_panel = panel_split * all_panels // s.panel_splits
+        end_panel = (panel_split + 1) * all_panels // s.panel_splits
+        sums0, db0 = pixel_split * sums_size, pixel_split * all_panels * s.width
+        vzero(sums, sums0 + first_panel * panel_size, (end_panel - first_panel) * panel_size)
+        vzero(db, db0 + first_panel * s.width, (end_panel - first_panel) * s.width)
+        for job in range(pixel_split * jobs // s.pixel_splits, (pixel_split + 1) * jobs // s.pixel_splits):
+            q0, n0 = job % s.bands * s.band, job // s.bands * s.images
+            rows, images = min(s.band, s.OH - q0), min(s.images, s.N - n0)
+            high, count = (rows - 1) * s.SH + s.span, 0
+            for n in range(images):
+                image = n * high * s.buffer_width * s.C
+                copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, q0 * s.SH + s.top, high, s.left,
+                          s.buffer_width, buffer, a0 + image)  # fmt: skip
+                for q in range(rows):
+                    for r in range(s.OW):
+                        tables[rows0 + count] = image + (q * s.SH * s.buffer_width + r * s.SW) * s.C
                         count += 1
-            pixel0 = (n0 * OH + q0) * OW  # the block's pixels are neighbours in dy
-            for gp in range(gp0, gp1):
-                g, p = gp // n_panels, gp % n_panels
-                for v in range(0, width, L):
-                    m = Og - p * width - v
-                    source, target = pixel0 * O + g * Og + p * width + v, b0 + v
+            if s.patches:
+                for i in range(count):
+                    source, target = a0 + tables[rows0 + i], patch0 + i * K
+                    for segment in segments:  # whole vectors: what they write too much is overwritten by the next
+                        for e in range(0, s.length, L):
+                            vstore(patch, target + e, vload(buffer, source + segment + e))
+                        target += s.length
+                    tables[rows0 + i] = i * K
+            pixel0 = (n0 * s.OH + q0) * s.OW  # the pixels of a job are neighbours in dy
+            for gp in range(first_panel, end_panel):
+                g, column = gp // s.panels, gp % s.panels * s.width
+                for v in range(0, s.width, L):
+                    m, source = Og - column - v, pixel0 * s.O + g * Og + column + v
                     total = vfill(dy, 0)
-                    if m >= L:
-                        for i in range(count):
-                            value = vload(dy, source + i * O)
-                            vstore(packed, target + i * width, value)
-                            total = total + value
-                    else:
-                        for i in range(count):
-                            value = vload_part(dy, source + i * O, m)
-                            vstore(packed, target + i * width, value)
-                            total = total + value
-                    at = (pixel_share * n_panels_all + gp) * width + v
+                    for i in range(count):
+                        value = vload(dy, source + i * s.O) if m >= L else vload_part(dy, source + i * s.O, m)
+                        vstore(packed, b0 + i * s.width + v, value)
+                        total = total + value
+                    at = db0 + gp * s.width + v
                     vstore(db, at, vload(db, at) + total)
-                if patches:
-                    outer_tiles(address, buffer, a0, tables, rows0, count, rows // R, packed, b0, sums,
-                                sums0 + gp * rows * width)  # fmt: skip
+                at = sums0 + gp * panel_size
+                if s.patches:
+                    outer_tiles(address, patch, patch0, tables, rows0, count, s.rows // s.R, packed, b0, sums, at)
                 else:
-                    padded = rows // len(segments)
                     for i in range(len(segments)):
-                        outer_tiles(address, buffer, a0 + segments[i] + g * Cg, tables, rows0, count, padded // R,
-                                    packed, b0, sums, sums0 + (gp * rows + i * padded) * width)  # fmt: skip
+                        outer_tiles(address, buffer, a0 + segments[i] + g * Cg, tables, rows0, count, s.rows // s.R,
+                                    packed, b0, sums, at + i * s.rows * s.width)  # fmt: skip
 
 
 @kernel
-def _finish_kernel(first, end, sums, splits, groups, n_panels, rows, width, Cg, Og, tap_at, dw, spare):
+def _finish_kernel(first, end, sums, sums_size, splits, s, rows, tap_at, dw, spare):  # type: ignore[no-untyped-def]  # a body
     """dw[o, c, tap] = Σ over shares of their sums; a piece is one channel c of one panel."""
-    T, L = len(tap_at), lanes(sums)
-    step = groups * n_panels * rows * width
+    Cg, Og, T, L = s.C // s.groups, s.O // s.groups, len(tap_at), lanes(sums)
     for piece in range(first, end):
-        gp, c = piece // Cg, piece % Cg
-        g, p = gp // n_panels, gp % n_panels
-        for v in range(0, min(width, Og - p * width), L):
-            m = min(L, Og - p * width - v)
-            target = ((g * Og + p * width + v) * Cg + c) * T
-            for t in range(T):
-                source = (gp * rows + tap_at[t] + c) * width + v
-                total = vload(sums, source)
-                for i in range(1, splits):
-                    total = total + vload(sums, source + i * step)
-                vstore(spare, piece * L, total)
-                for j in range(m):
-                    dw[target + j * Cg * T + t] = spare[piece * L + j]
+        gp, c, square = piece // Cg, piece % Cg, piece * L * L
+        g, column = gp // s.panels, gp % s.panels * s.width
+        for v in range(0, min(s.width, Og - column), L):
+            for t0 in range(0, T, L):
+                m = min(L, T - t0)
+                for t in range(m):
+                    source = (gp * rows + tap_at[t0 + t] + c) * s.width + v
+                    total = vload(sums, source)
+                    for i in range(1, splits):
+                        total = total + vload(sums, source + i * sums_size)
+                    vstore(spare, square + t * L, total)
+                vtranspose(spare, square)
+                for j in range(min(L, Og - column - v)):
+                    target = ((g * Og + column + v + j) * Cg + c) * T + t0
+                    vstore_part(dw, target, vload(spare, square + j * L), m)
 
 
 def weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
     """Return dw (O, C/groups, KH, KW) and db (O,) from (N, H, W, C) and (N, OH, OW, O)."""
-    p = gradient_plan(s, threads())
-    dw = np.empty((s.O, s.C // s.groups, *s.kernel), s.dtype)
-    panels, width = s.groups * p.n_panels, p.V * lanes_of(s.dtype)
-    shares = p.pixel_splits * p.panel_splits
-    db = np.empty((p.pixel_splits, panels * width), s.dtype)
-    length = 0
+    p = gradient_plan(s, settings.threads())
+    Cg, L, panels = s.C // s.groups, lanes_of(s.dtype), s.groups * p.sizes.panels
+    dw = np.empty((s.O, Cg, *s.kernel), s.dtype)
+    splits, sums_size = p.sizes.pixel_splits, panels * p.rows * p.sizes.width
+    shares = splits * p.sizes.panel_splits
+    db = np.empty((splits, s.groups, p.sizes.panels * p.sizes.width), s.dtype)
     with (
-        scratch(p.pixel_splits * panels * p.rows * width, s.dtype) as sums,
+        scratch(splits * sums_size, s.dtype) as sums,
         scratch(shares * p.buffer, s.dtype) as buffer,
-        scratch(shares * p.block * width, s.dtype) as packed,
+        scratch(shares * p.patch, s.dtype) as patch,
+        scratch(max(shares * p.block * p.sizes.width, panels * Cg * L * L), s.dtype) as packed,
         scratch(shares * p.block, np.int64) as tables,
-        scratch(panels * (s.C // s.groups) * lanes_of(s.dtype), s.dtype) as spare,
     ):
-        _weight_gradient_kernel(shares, tile("outer", p.V, s.dtype), p.panel_splits, shares, flat(x), flat(dy), p.size,
-                                p.segments, length, p.rows, sums, db.reshape(-1), buffer, p.buffer, p.block, packed, tables)  # fmt: skip
-        _finish_kernel(panels * (s.C // s.groups), sums, p.pixel_splits, s.groups, p.n_panels, p.rows, width,
-                       s.C // s.groups, s.O // s.groups, p.tap_at, dw.reshape(-1), spare)  # fmt: skip
-    db = db.sum(0).reshape(s.groups, -1)[:, : s.O // s.groups]
-    return dw, np.ascontiguousarray(db).reshape(-1)
+        _weight_gradient_kernel(shares, tile("outer", p.V, s.dtype), flat(x), flat(dy), p.sizes, p.segments, sums,
+                                sums_size, db.reshape(-1), buffer, p.buffer, patch, p.patch, packed, tables,
+                                p.block)  # fmt: skip
+        _finish_kernel(panels * Cg, sums, sums_size, splits, p.sizes, p.rows, p.tap_at, dw.reshape(-1),
+                       packed)  # fmt: skip
+    return dw, db.sum(0)[:, : s.O // s.groups].reshape(-1)

@@ -164,25 +164,24 @@ def _emit_run(context: Any, builder: Any, function: Callable[..., None], signatu
     with builder.if_then(together), cgutils.for_range(builder, shares, start=I64(1)) as loop:
         builder.store_atomic(I64(OPEN), _at(builder, state, builder.mul(loop.index, I64(LINE))), "release", 8)
     builder.call(share, [I64(0), state])
-    with cgutils.for_range(builder, shares, start=I64(1)) as loop:
-        with builder.if_else(together) as (shared, lonely):
-            with shared:
-                mine = _at(builder, state, builder.mul(loop.index, I64(LINE)))
-                with builder.if_else(_take(builder, mine)) as (got, begun):
-                    with got:
-                        builder.call(share, [loop.index, state])
-                        builder.store_atomic(I64(IDLE), mine, "release", 8)
-                    with begun:
-                        look = builder.append_basic_block("look")
-                        done = builder.append_basic_block("done")
-                        builder.branch(look)
-                        builder.position_at_end(look)
-                        _emit_pause(builder, builder.module, give_way=False)
-                        now = builder.load_atomic(mine, "acquire", 8)
-                        builder.cbranch(builder.icmp_signed("==", now, I64(IDLE)), done, look)
-                        builder.position_at_end(done)
-            with lonely:
-                builder.call(share, [loop.index, state])
+    with cgutils.for_range(builder, shares, start=I64(1)) as loop, builder.if_else(together) as (shared, lonely):
+        with shared:
+            mine = _at(builder, state, builder.mul(loop.index, I64(LINE)))
+            with builder.if_else(_take(builder, mine)) as (got, begun):
+                with got:
+                    builder.call(share, [loop.index, state])
+                    builder.store_atomic(I64(IDLE), mine, "release", 8)
+                with begun:
+                    look = builder.append_basic_block("look")
+                    done = builder.append_basic_block("done")
+                    builder.branch(look)
+                    builder.position_at_end(look)
+                    _emit_pause(builder, builder.module, give_way=False)
+                    now = builder.load_atomic(mine, "acquire", 8)
+                    builder.cbranch(builder.icmp_signed("==", now, I64(IDLE)), done, look)
+                    builder.position_at_end(done)
+        with lonely:
+            builder.call(share, [loop.index, state])
 
 
 @intrinsic

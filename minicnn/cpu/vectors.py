@@ -189,6 +189,34 @@ def vsum(typingctx: Any, v: Any) -> Any:
     return v.dtype(v), codegen
 
 
+@intrinsic
+def vtranspose(typingctx: Any, array: Any, index: Any) -> Any:
+    """Transpose the block of lanes × lanes numbers that starts at array[index], in place."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vec = context.get_value_type(Vec(sig.args[0].dtype))
+        L, align = vec.count, sig.args[0].dtype.bitwidth // 8
+        places = [builder.add(args[1], I64(i * L)) for i in range(L)]
+        places = [_address(context, builder, sig.args[0], args[0], p, vec) for p in places]
+        rows = [builder.load(p, align=align) for p in places]
+        step = 1
+        while step < L:  # exchange the off-diagonal halves of each 2·step × 2·step block
+            pick = [[i if not i & step else L + i - step for i in range(L)]]
+            pick.append([i + step if not i & step else L + i for i in range(L)])
+            for i in range(L):
+                if not i & step:
+                    pair = rows[i], rows[i + step]
+                    for half, lanes_picked in zip((i, i + step), pick):
+                        mask = ir.Constant(ir.VectorType(I32, L), lanes_picked)
+                        rows[half] = builder.shuffle_vector(*pair, mask)
+            step *= 2
+        for p, row in zip(places, rows):
+            builder.store(row, p, align=align)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
 def _select(emit: Callable[..., Any], count: int) -> Any:
     """Make an intrinsic of `count` vectors that needs no branch."""
 

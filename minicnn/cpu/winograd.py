@@ -27,9 +27,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import settings
 from .direct import Shape
 from .microkernel import TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
-from .settings import threads
 from .threads import flat, kernel, part, scratch
 from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vzero
 
@@ -263,7 +263,7 @@ def _convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool
     if b is not None:
         bias[: s.O] = b
     y = np.empty((s.N, s.OH, s.OW, s.O), shape.dtype)
-    shares = min(threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
+    shares = min(settings.threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
     rows = np.arange(s.T)
     with (
         scratch(36 * s.C * s.Op, shape.dtype) as u,
@@ -352,7 +352,7 @@ def weight_gradient(x: Array, dy: Array, shape: Shape) -> tuple[Array, Array]:
     s = sizes(shape, False, GRADIENT_CHUNK)
     L, V = lanes_of(shape.dtype), choose_vectors(s.O, shape.dtype)
     rows = -(-s.Cp // s.R) * s.R
-    shares = min(threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
+    shares = min(settings.threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
     dw = np.empty((s.O, s.C, 3, 3), shape.dtype)
     db = np.empty((shares, s.Op), shape.dtype)
     with (
