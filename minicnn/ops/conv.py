@@ -116,11 +116,11 @@ def unfold(
     (N, C, H, W) → (N, C·KH·KW, OH·OW). The gradient is col2im: overlapping windows add up.
     Raises ShapeError for an image without batch axis and for a window larger than the padded image.
     """
-    kernel, stride, padding, dilation = _window("unfold", kernel_size, stride, padding, dilation)
+    kernel, strides, pads, dilations = _window("unfold", kernel_size, stride, padding, dilation)
     shape = arguments.images("unfold", input)
     arguments.floats("unfold", input=input)
-    _check_fits("unfold", shape[2:], kernel, padding, dilation)
-    result: Tensor = Unfold.apply(input, kernel, stride, padding, dilation)
+    _check_fits("unfold", shape[2:], kernel, pads, dilations)
+    result: Tensor = Unfold.apply(input, kernel, strides, pads, dilations)
     return result
 
 
@@ -138,16 +138,16 @@ def fold(
     Raises ShapeError when the columns do not belong to such an image.
     """
     size = arguments.pair("fold", "output_size", output_size, 1)
-    kernel, stride, padding, dilation = _window("fold", kernel_size, stride, padding, dilation)
+    kernel, strides, pads, dilations = _window("fold", kernel_size, stride, padding, dilation)
     arguments.floats("fold", input=input)
-    _check_fits("fold", size, kernel, padding, dilation)
-    windows = [_output_size(*a) for a in zip(size, kernel, stride, padding, dilation)]
+    _check_fits("fold", size, kernel, pads, dilations)
+    windows = [_output_size(*a) for a in zip(size, kernel, strides, pads, dilations)]
     if input.ndim != 3 or input.shape[1] % (kernel[0] * kernel[1]) or input.shape[2] != windows[0] * windows[1]:
         raise ShapeError(
             f"fold: input has shape {input.shape}, needs (N, C·{kernel[0]}·{kernel[1]}, {windows[0]}·{windows[1]}): "
             f"an image of {size} has {windows[0]} × {windows[1]} windows of {kernel}"
         )
-    result: Tensor = Fold.apply(input, size, kernel, stride, padding, dilation)
+    result: Tensor = Fold.apply(input, size, kernel, strides, pads, dilations)
     return result
 
 
