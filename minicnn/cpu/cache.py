@@ -6,8 +6,10 @@ llvmlite, the processor and the settings that change code. Numba's own cache loo
 function alone, so an edited `microkernel.py` would go on running from old code inside `conv.py`'s kernels.
 
 What limits it: loading a kernel takes 5 to 20 ms, most of it linking. Files are written under another name
-and then moved, so processes that start together only do the same work twice. A folder that cannot be
+and then moved, so processes that start together only do the same work twice, and a checksum finds those that a
+full disk cut off. A folder that cannot be
 written costs a warning and a compilation per process. Old folders are deleted after 30 days without use.
+Whoever can write to the folder can run code as the user, as with every compiler's cache.
 """
 
 from __future__ import annotations
@@ -91,8 +93,11 @@ class KernelCache(_Cache):  # type: ignore[misc]  # Numba has no types
         file = self._file(sig)
         if file is None or not file.exists():
             return None
+        checksum, code = (content := file.read_bytes())[:32], content[32:]
+        if hashlib.sha256(code).digest() != checksum:  # damaged: compile it again
+            return None
         target_context.refresh()
-        return CompileResult._rebuild(target_context, *pickle.loads(file.read_bytes()))
+        return CompileResult._rebuild(target_context, *pickle.loads(code))
 
     def save_overload(self, sig: Any, data: Any) -> None:
         file = self._file(sig)
@@ -100,9 +105,10 @@ class KernelCache(_Cache):  # type: ignore[misc]  # Numba has no types
             return
         if data.library.has_dynamic_globals:
             raise RuntimeError(f"{self._name}: holds an address of this process and must not be cached")
+        code = dumps(data._reduce())
         descriptor, unfinished = tempfile.mkstemp(dir=file.parent, prefix=file.name)
         with os.fdopen(descriptor, "wb") as out:
-            out.write(dumps(data._reduce()))
+            out.write(hashlib.sha256(code).digest() + code)
         try:
             os.replace(unfinished, file)
         except PermissionError:  # Windows, another process is reading the same code at this moment
