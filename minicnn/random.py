@@ -18,6 +18,8 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -324,9 +326,24 @@ class Generator:
 
     @classmethod
     def next(cls, stream: int) -> Generator:
-        """Return the generator of the next call of a stream under the global seed."""
+        """Return the generator of the next call of a stream under the global seed, or the one that was `lent`."""
+        if _lent.generator is not None and _lent.generator.stream == stream:
+            return _lent.generator
         seed, call = next_call(stream)
         return cls(seed, stream, call)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Inside a `with` block, `Generator.next` gives this thread this generator for its stream.
+
+        So code that takes the next call of a stream, such as a transform in a data set's `__getitem__`, draws what
+        belongs to its batch, whichever thread runs it and however far ahead that is.
+        """
+        former, _lent.generator = _lent.generator, self
+        try:
+            yield
+        finally:
+            _lent.generator = former
 
     def state(self) -> dict[str, int]:
         """Return the arguments of a generator that continues here."""
@@ -367,6 +384,13 @@ class Generator:
 
     def _here(self) -> dict[str, int]:
         return {"seed": self.seed, "stream": self.stream, "call": self.call, "start": self.position}
+
+
+class _Lent(threading.local):
+    generator: Generator | None = None
+
+
+_lent = _Lent()
 
 
 # Last, because the checks of arguments know Tensor, and Tensor the operations, of which dropout draws from here.

@@ -6,6 +6,7 @@ import inspect
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,11 @@ class DataLoader:
     it takes the items one by one. Arrays and numbers are stacked; tuples, lists and dicts of them stay such.
 
     Order and augmentation depend on `seed` and the number of the epoch alone, or, without a `seed`, on
-    `mc.manual_seed`; never on the timing of the thread. `num_workers` is how many batches may wait ready
-    beyond two; there is always the one thread, since processes would not pay for pictures of this size.
+    `mc.manual_seed`; never on the timing of the thread. (So do transforms that a dataset applies to its items
+    itself: while it makes a batch, `random.Generator.next` gives it that batch's generator.)
+
+    `num_workers` is how many batches may wait ready beyond two; there is always the one thread, since processes
+    would not pay for pictures of this size.
 
     Raises ShapeError for a batch size below 1 and DataError for an empty dataset that is to be shuffled, and
     for items that do not stack.
@@ -84,7 +88,8 @@ class DataLoader:
         """Return one batch as arrays, transformed."""
         batch = getattr(self.dataset, "batch", None)
         if batch is None:
-            return collate([self.dataset[i] for i in indices])
+            with generator.lent():
+                return collate([self.dataset[i] for i in indices])
         images, labels = batch(indices)
         transform = _with_generator(getattr(self.dataset, "transform", None), generator)
         if isinstance(images, np.ndarray):
@@ -112,7 +117,7 @@ def collate(items: Sequence[Any]) -> Any:
     if isinstance(first, (tuple, list)):
         if len({len(item) for item in items}) > 1:
             raise DataError("DataLoader: items of one batch have different lengths")
-        return type(first)(collate(part) for part in zip(*items))
+        return _container(type(first), [collate(part) for part in zip(*items)])
     if isinstance(first, Mapping):
         return {key: collate([item[key] for item in items]) for key in first}
     if isinstance(first, str):
@@ -129,10 +134,15 @@ def collate(items: Sequence[Any]) -> Any:
     return np.stack(arrays)
 
 
+def _container(kind: type, parts: list[Any]) -> Any:
+    """Return a list, tuple or named tuple of these parts."""
+    return kind(*parts) if hasattr(kind, "_fields") else kind(parts)
+
+
 def _tensors(batch: Any, device: Any) -> Any:
     """Return the arrays of a batch as tensors on the device; Python's floats and ints have PyTorch's types."""
     if isinstance(batch, (tuple, list)) and not (batch and isinstance(batch[0], str)):
-        return type(batch)(_tensors(part, device) for part in batch)
+        return _container(type(batch), [_tensors(part, device) for part in batch])
     if isinstance(batch, dict):
         return {key: _tensors(part, device) for key, part in batch.items()}
     if isinstance(batch, Tensor):
@@ -150,10 +160,9 @@ def _ahead(make: Callable[[int], Any], count: int, ahead: int) -> Iterator[Any]:
 
     def hand_over(item: tuple[bool, Any]) -> None:
         while not stop.is_set():
-            try:
-                return ready.put(item, timeout=0.1)
-            except queue.Full:
-                continue
+            with suppress(queue.Full):
+                ready.put(item, timeout=0.1)
+                return
 
     def work() -> None:
         for i in range(count):

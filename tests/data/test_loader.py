@@ -1,5 +1,6 @@
 import threading
 import time
+from collections import namedtuple
 from itertools import chain
 
 import numpy as np
@@ -86,6 +87,26 @@ def test_the_transform_works_on_whole_batches_and_repeats_with_the_seed():
     assert first[:3] != first[3:]  # the next epoch is augmented otherwise
 
 
+def test_what_items_draw_for_themselves_belongs_to_their_batch():
+    class Augmented(Numbers):
+        transform = RandomHorizontalFlip(0.5)
+
+        def __getitem__(self, index):
+            image = np.arange(6, dtype=np.float32).reshape(1, 2, 3) + 10 * index
+            return self.transform(image), index
+
+    state = mc.random.get_state()
+    first = list(DataLoader(Augmented(), 4, shuffle=True, seed=5))
+    assert mc.random.get_state() == state
+    mc.rand(3)
+    for again in (DataLoader(Augmented(), 4, shuffle=True, seed=5), DataLoader(Augmented(), 4, True, 5, num_workers=3)):
+        for (x, y), (x2, y2) in zip(first, again):
+            assert y.tolist() == y2.tolist()
+            np.testing.assert_array_equal(x.numpy(), x2.numpy())
+    flipped = [x[i, 0, 0, 0].item() % 10 == 2 for x, _ in first for i in range(len(x))]
+    assert 0 < sum(flipped) < 10
+
+
 def test_an_abandoned_epoch_changes_nothing_in_the_next():
     mc.manual_seed(0)
     loader = DataLoader(Pictures(transform=RandomHorizontalFlip(0.5)), 2, shuffle=True)
@@ -136,6 +157,13 @@ def test_containers_stay_what_they_are():
     assert batch["x"][0].dtype == mc.float32
     assert batch["x"][1].tolist() == [0, 1]
     assert batch["t"].tolist() == [0.0, 1.0]
+
+
+def test_a_named_tuple_stays_one():
+    Pair = namedtuple("Pair", "left right")
+    (batch,) = DataLoader([Pair(1.0, np.zeros(2)), Pair(2.0, np.ones(2))], batch_size=2)
+    assert isinstance(batch, Pair)
+    assert (batch.left.tolist(), batch.right.tolist()) == ([1.0, 2.0], [[0.0, 0.0], [1.0, 1.0]])
 
 
 def test_bad_arguments_and_items():

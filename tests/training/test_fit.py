@@ -181,6 +181,29 @@ def test_a_run_interrupted_and_resumed_ends_with_the_same_bytes(tiny, small_data
     assert bytes_of(tmp_path / "parts") == bytes_of(tmp_path / "whole")
 
 
+def test_a_data_set_that_augments_its_own_items_is_resumed_to_the_same_bytes(tiny, small_data, tmp_path):
+    class OneByOne:
+        def __init__(self, data: Any) -> None:
+            self.data = data
+
+        def __len__(self) -> int:
+            return len(self.data)
+
+        def __getitem__(self, index: int) -> Any:
+            return self.data[index]
+
+    def stop(step: int, steps: int) -> None:
+        if step == 5:
+            signal.raise_signal(signal.SIGINT)
+
+    data = [OneByOne(half) for half in small_data]
+    run({**tiny, "epochs": 1}, data, tmp_path / "whole")
+    with pytest.raises(KeyboardInterrupt):
+        run({**tiny, "epochs": 1}, data, tmp_path / "parts", progress=stop)
+    run({**tiny, "epochs": 1}, data, tmp_path / "parts", resume=True)
+    assert bytes_of(tmp_path / "parts") == bytes_of(tmp_path / "whole")
+
+
 def test_resuming_a_finished_run_changes_nothing(tiny, small_data, tmp_path):
     history = run(tiny, small_data, tmp_path)
     before = bytes_of(tmp_path)
