@@ -13,4 +13,4 @@ def assert_gradients(function: Any, inputs: Any, **options: Any) -> None:
     Takes what `mc.gradcheck` takes.
     """
     report = gradcheck(function, inputs, **options)
-    assert report, str(report)
+    assert report, report.summary()

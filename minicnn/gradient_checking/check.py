@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -104,6 +105,8 @@ def _check(subject: Subject, wrt: Any, options: Options, seed: int, report: Repo
     _enter(outcome, chosen, report, "")
     if report.passed and not subject.faults:
         outcome = _probe(point, cotangent, chosen, options, rng, report) or outcome
+    if report.passed and not subject.faults and subject.wide:
+        _look_at_float32(point, cotangent, chosen, report)
     report.faults.extend(subject.faults)
     if not report.passed:
         here = outcome.comparison
@@ -249,6 +252,48 @@ def _array_fault(point: Point, gradient: Any, shape: tuple[int, ...], name: str)
     return None
 
 
+def _look_at_float32(point: Point, cotangent: Array, chosen: list[int], report: Report) -> None:
+    """Check, where float32 came, that the backward pass works in float32, too: loosely, its type and its shape."""
+    subject = point.subject
+    if all(v.dtype == np.float64 for v in subject.values):
+        return
+    try:
+        with subject.as_given():
+            found = subject.gradients(point.values, point.split_outputs(cotangent))
+    except Fault as fault:
+        fault.diagnosis = replace(fault.diagnosis, text=f"with the given types, {fault.diagnosis.text}")
+        raise
+    exact = point.gradient(cotangent)
+    shaken = exact - _shaken_gradient(point, cotangent)
+    for entry, k in zip(report.gradients, chosen):
+        gradient, s = found[k], point.slices[k]
+        if gradient is None or subject.state.random:
+            continue
+        array, right = np.asarray(gradient), exact[s]
+        if array.shape != point.shapes[k] or array.dtype.kind != "f":
+            text = f"for {subject.values[k].dtype} the gradient is {array.dtype} of shape {array.shape}"
+            report.faults.append(Fault("wrong type", text, entry.name).diagnosis)
+            continue
+        size = float(np.abs(right).max(initial=0))
+        off = float(np.abs(array.astype(np.float64).ravel() - right).max(initial=0))
+        if not off <= 0.02 * size + 50 * float(np.abs(shaken[s]).max(initial=0)) + 1e-30:
+            entry.passed = False
+            text = f"in {subject.values[k].dtype} the gradient is off by {off:.3g}, in float64 it is right"
+            evidence = f"its largest value is {size:.3g}"
+            report.faults.append(Fault("lost precision", text, entry.name, evidence).diagnosis)
+
+
+def _shaken_gradient(point: Point, cotangent: Array) -> Array:
+    """Return the gradient at values moved as far as rounding to float32 may move them."""
+    factor = 1 + 1e-7 * np.random.default_rng(1).uniform(-1, 1, point.x.shape)
+    former, moved = point.values, point.x * factor
+    point.values = [moved[s].reshape(shape) for s, shape in zip(point.slices, point.shapes)]
+    try:
+        return point.gradient(cotangent)
+    finally:
+        point.values = former
+
+
 def _whole(point: Point, array: Array) -> bool:
     """Return whether a gradient of whole numbers may be what is meant: all zeros, for an input without influence."""
     return not array.any()
@@ -276,8 +321,9 @@ def _enter(outcome: Outcome, chosen: list[int], report: Report, where: str) -> N
         if entry.elements:
             entry.passed = False
             entry.where = entry.where or where
-        if found.measured[s].any() or entry.numeric is None:
+        if found.measured[s].any():
             entry.numeric = found.numeric[s].reshape(entry.shape)
+            entry.analytic = comparison.analytic[s].reshape(entry.shape)
             entry.wrong = found.wrong[s].reshape(entry.shape)
     if outcome.wrong and all(e.passed for e in report.gradients):
         for entry in report.gradients:
@@ -288,6 +334,8 @@ def _enter(outcome: Outcome, chosen: list[int], report: Report, where: str) -> N
         right = f"{low:.6g}" if high - low <= 1e-6 * max(abs(low), abs(high)) else f"{low:.6g} to {high:.6g}"
         evidence = f"{len(tied)} tied elements together get {says:.6g} of an output's gradient, right is {right}"
         text = "the gradient is wrong at ties or kinks" + (f" ({where})" if where else "")
+        if len(tied) > 1 and says > high:
+            text += ": each tied element gets too much, their shares must sum to the whole"
         report.faults.append(Fault("ties", text, evidence=evidence).diagnosis)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -31,7 +32,7 @@ def diagnose(report: Report, outcome: Outcome, raw: list[Any], chosen: list[int]
         numerics[k] = outcome.found.numeric[s].reshape(point.shapes[k]).copy()
         wrongs[k] = outcome.found.wrong[s].reshape(point.shapes[k]).copy()
     for entry, k in zip(report.gradients, chosen):
-        if entry.passed:
+        if entry.passed or (outcome.verdict.wrong_sums and not outcome.differs):  # ties alone explain themselves
             continue
         missing = ~np.isfinite(numerics[k])
         if missing.all() and 2 * missing.size * point.seconds < 2.0:
@@ -61,15 +62,14 @@ def diagnose(report: Report, outcome: Outcome, raw: list[Any], chosen: list[int]
 
 def merged(findings: list[tuple[float, Diagnosis]]) -> Diagnoses:
     """Return the findings, the surest first; the same cause of several gradients once, with all their names."""
-    findings = sorted(findings, key=lambda f: -f[0])
-    kinds: dict[str, list[Diagnosis]] = {}
-    for _, diagnosis in findings:
-        kinds.setdefault(diagnosis.kind, []).append(diagnosis)
+    kinds: dict[str, list[tuple[float, Diagnosis]]] = {}
+    for finding in sorted(findings, key=lambda f: -f[0]):
+        kinds.setdefault(finding[1].kind, []).append(finding)
     result = Diagnoses()
     for same in kinds.values():
-        first = same[0]
-        names = list(dict.fromkeys(d.gradient for d in same if d.gradient))
-        result.append(Diagnosis(first.kind, first.text, first.evidence, ", ".join(names)))
+        certainty, first = same[0]
+        names = list(dict.fromkeys(d.gradient for c, d in same if d.gradient and c > certainty - 0.3))
+        result.append(replace(first, gradient=", ".join(names), certainty=min(certainty, 1.0)))
     return result
 
 

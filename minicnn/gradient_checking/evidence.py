@@ -117,8 +117,8 @@ def _jacobian(evidence: Evidence, most_elements: int = 24, most_outputs: int = 9
     if evidence.analytic.shape != evidence.x.shape or point.base.size == 0:
         return None
     wrong, right = np.flatnonzero(evidence.wrong), np.flatnonzero(evidence.known & ~evidence.wrong)
-    take = lambda a, m: a if a.size <= m else np.sort(evidence.rng.choice(a, m, replace=False))
-    elements = np.concatenate([take(wrong, most_elements), take(right, most_elements // 3)])
+    some = [(wrong, most_elements), (right, most_elements // 3)]
+    elements = np.concatenate([a if a.size <= m else np.sort(evidence.rng.choice(a, m, False)) for a, m in some])
     columns, start = [], point.slices[evidence.k].start
     for j in elements:
         if evidence.clock.left() < 0:

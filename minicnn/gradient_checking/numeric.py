@@ -49,9 +49,10 @@ def along(
     Smaller steps are tried until the estimated error is at most `enough`.
     """
     best = UNKNOWN
+    uncertain = (noise * cotangent) ** 2
     moving = np.zeros(cotangent.shape, bool)  # outputs that a larger step has moved: a small one may not, by rounding
     for i, step in enumerate(steps):
-        found = _richardson(line, cotangent, step * scale, noise, moving)
+        found = _richardson(line, cotangent, step * scale, uncertain, moving)
         if found.error < best.error:
             best = found
         elif i > 2 and np.isfinite(best.error):  # rounding has taken over
@@ -61,15 +62,14 @@ def along(
     return best
 
 
-def _richardson(line: Line, cotangent: Array, h: float, noise: Array, moving: Array) -> Derivative:
+def _richardson(line: Line, cotangent: Array, h: float, uncertain: Array, moving: Array) -> Derivative:
     differences, rounding = [], 0.0
     with np.errstate(all="ignore"):
         for step in (h, h / 2, h / 4):
             change = line(step) - line(-step)
             differences.append(dot(cotangent, change) / (2 * step))
         moving |= change != 0
-        uncertain = noise[moving] * cotangent[moving]
-        rounding = float(np.sqrt(uncertain @ uncertain)) / (2 * step)
+        rounding = float(np.sqrt(uncertain @ moving)) / (2 * step)
         d1, d2, d3 = differences
         r1, r2 = (4 * d2 - d1) / 3, (4 * d3 - d2) / 3
         value = (16 * r2 - r1) / 15

@@ -62,7 +62,7 @@ class Pair(Subject):
             self.state.rewind()
         arguments = [copy.deepcopy(g) if not is_float(g) else g for g in self.given]
         for place, value, former in zip(self.places, values, self.values):
-            arguments[place] = like(self.cast(value), former)
+            arguments[place] = like(self.cast(value, former), former)
         watched, self._watched_calls = self._watched_calls > 0, self._watched_calls - 1
         before = [a.copy() if isinstance(a, np.ndarray) else a for a in arguments] if watched else []
         with blamed("the function"):
@@ -84,7 +84,7 @@ class Pair(Subject):
     def _cotangent(self, out: Any, queue: list[Array]) -> Array:
         array = np.asarray(out)
         if array.dtype.kind == "f" and queue:
-            return np.array(queue.pop(0), np.float64 if self.wide else array.dtype)
+            return self.cast(queue.pop(0), array).copy()
         return np.zeros(array.shape)
 
     def _compare_arguments(self, who: str, before: list[Any], after: list[Any]) -> None:

@@ -96,6 +96,7 @@ class Point:
 
 
 def _flat(outputs: Sequence[Array]) -> Array:
+    # A single output may be a view of the function's own memory: a copy, so that it stays what it was.
     return np.concatenate([o.ravel() for o in outputs]) if outputs else np.zeros(0)
 
 

@@ -70,7 +70,7 @@ class Recorded(Subject):
         """Give the arguments at these values, and the leaves among them; parameters come back afterwards."""
         self.state.rewind()
         arguments, leaves = list(self.given), []
-        arrays = [like(self.cast(v), former) for v, former in zip(values, self.values)]
+        arrays = [like(self.cast(v, former), former) for v, former in zip(values, self.values)]
         for place, array in zip(self.places, arrays):
             where = self.given[place].device
             leaf = arguments[place] = wrap(put(array, where), where, None, 0)
@@ -85,7 +85,7 @@ class Recorded(Subject):
                 p.data = put(array, p.device)
                 leaves.append(p)
             for _, _, buffer, data in buffers:
-                buffer.data = self.cast(data).copy() if data.dtype.kind == "f" else data.copy()
+                buffer.data = self.cast(data, data).copy() if data.dtype.kind == "f" else data.copy()
             began = [b.data.copy() for _, _, b, _ in buffers]
             yield arguments, leaves
             self._look_at_buffers(buffers, began)

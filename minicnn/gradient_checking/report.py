@@ -2,12 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import json
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 
+from . import heatmap
+
 Array = Any
+
+# CS231n's reading of its rel_error = max |a − n| / max(1e−8, |a| + |n|), "Gradient checks" in its notes.
+BANDS = ((1e-2, "usually means that the gradient is wrong"), (1e-4, "should make you uncomfortable"),
+         (1e-7, "is usually okay for functions with kinks, too high for smooth ones"))  # fmt: skip
+
+
+def rel_error(a: Array, n: Array) -> float:
+    """Return CS231n's relative error of two arrays: max |a − n| / max(1e−8, |a| + |n|)."""
+    a, n = np.asarray(a, np.float64), np.asarray(n, np.float64)
+    return float(np.max(np.abs(a - n) / np.maximum(1e-8, np.abs(a) + np.abs(n)), initial=0.0))
+
+
+def band(error: float) -> str:
+    """Return how CS231n reads a relative error."""
+    return next((text for limit, text in BANDS if error > limit), "you should be happy")
 
 
 @dataclass(frozen=True)
@@ -55,6 +73,7 @@ class Diagnosis:
     text: str
     evidence: str = ""
     gradient: str = ""
+    certainty: float = 1.0  # from 0 to 1
 
     def __str__(self) -> str:
         where = f"{self.gradient}: " if self.gradient else ""
@@ -81,6 +100,29 @@ class Gradient:
     analytic: Any = None  # as backward gave it
     numeric: Array | None = None  # nan where no single element was measured
     wrong: Array | None = None
+
+    @property
+    def rel_error(self) -> float | None:
+        """CS231n's rel_error over the elements that were measured one by one, None if there are none."""
+        found = heatmap.differences(self)
+        if found is None or self.numeric is None:
+            return None
+        known = np.isfinite(self.numeric)
+        return rel_error(np.broadcast_to(np.asarray(self.analytic), self.shape)[known], self.numeric[known])
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `to_json` writes."""
+        worst = [
+            {"index": list(e.index), "analytic": _number(e.analytic), "numeric": _number(e.numeric),
+             "relative_error": _number(e.relative)}
+            for e in self.elements[:10]
+        ]  # fmt: skip
+        error = self.rel_error
+        return {
+            "name": self.name, "shape": list(self.shape), "passed": self.passed, "how": self.how, "where": self.where,
+            "wrong_elements": len(self.elements), "rel_error": None if error is None else _number(error),
+            "worst": worst,
+        }  # fmt: skip
 
     def __str__(self) -> str:
         if self.passed:
@@ -111,11 +153,44 @@ class Report:
         """Return the k elements that are furthest off, the worst first."""
         return sorted((e for g in self.gradients for e in g.elements), key=lambda e: -e.badness)[:k]
 
-    def __str__(self) -> str:
+    def plot(self) -> Any:
+        """Return a Matplotlib figure: analytic, numeric, difference of the wrong gradients (of all, if none is)."""
+        return heatmap.figure([g for g in self.gradients if not g.passed] or self.gradients)
+
+    def heat_map(self) -> str:
+        """Return the wrong gradients as maps of characters."""
+        return "\n".join(filter(None, (heatmap.text(g) for g in self.gradients if not g.passed)))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return what `to_json` writes."""
+        return {
+            "passed": self.passed,
+            "seed": self.seed,
+            "gradients": [g.as_dict() for g in self.gradients],
+            "diagnosis": [asdict(d) for d in self.diagnosis],
+            "faults": [str(f) for f in self.faults],
+            "notes": self.notes,
+        }
+
+    def to_json(self, **options: Any) -> str:
+        """Return everything as JSON; numbers that JSON does not know (nan) become strings."""
+        return json.dumps(self.as_dict(), **{"ensure_ascii": False, "allow_nan": False, **options})
+
+    def summary(self) -> str:
+        """Return the verdict in a few lines, without a map."""
         lines = ["gradients agree" if self.passed else "gradients are WRONG"]
         lines += [f"  {gradient}" for gradient in self.gradients]
         if not self.passed:
             lines += [f"  {element}" for element in self.worst(5)]
-            lines += [f"  cause: {d}" for d in self.diagnosis[:3]]
+            likely = [d for d in self.diagnosis if d.certainty >= 0.5][:3] or self.diagnosis[:1]
+            lines += [f"  cause: {d}" for d in likely]
         lines += [f"  note: {note}" for note in self.notes]
         return "\n".join(lines)
+
+    def __str__(self) -> str:
+        drawn = next((m for g in self.gradients if not g.passed and (m := heatmap.text(g))), "")
+        return self.summary() + ("\n" + drawn if drawn else "")
+
+
+def _number(value: float) -> float | str:
+    return float(value) if np.isfinite(value) else str(float(value))

@@ -141,7 +141,7 @@ def each(comparison: Comparison, found: Findings, elements: Array, clock: Clock,
     """
     point, confirmed = comparison.point, 0
     step = CHEAP_STEP if point.subject.wide else 0.05
-    x = point.x.copy()
+    x, uncertain = point.x.copy(), (point.noise * comparison.cotangent) ** 2
     for j in elements:
         if clock.left() < 0:
             found.finished = False
@@ -155,8 +155,7 @@ def each(comparison: Comparison, found: Findings, elements: Array, clock: Clock,
         with np.errstate(all="ignore"):
             change = forward - backward
             value = dot(comparison.cotangent, change) / (2 * h)
-            moved = (point.noise * comparison.cotangent)[change != 0]
-            error = 4 * float(np.sqrt(moved @ moved)) / (2 * h)
+            error = 4 * float(np.sqrt(uncertain @ (change != 0))) / (2 * h)
         a = comparison.analytic[j]
         tolerance = error + comparison.loose * abs(a) + comparison.atol + comparison.floor / point.size[j]
         gap = abs(a - value)

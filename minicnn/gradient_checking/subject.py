@@ -41,6 +41,7 @@ class Subject:
     backward_draws = False  # whether the backward pass has used a random generator
 
     def __init__(self, *replayed: Any) -> None:
+        self._native = False
         self.faults: list[Diagnosis] = []
         self.notes: list[str] = []
         self.state = Replay(*replayed)
@@ -69,9 +70,18 @@ class Subject:
         """The relative rounding error of one operation."""
         return float(np.finfo(np.float64 if self.wide else np.float32).eps)
 
-    def cast(self, value: Array) -> Array:
-        """Return a value in the type in which it is computed."""
-        return np.asarray(value, np.float64 if self.wide else np.float32)
+    def cast(self, value: Array, former: Array) -> Array:
+        """Return a value in the type in which it is computed; `former` is the array that it stands for."""
+        return np.asarray(value, former.dtype if self._native else np.float64 if self.wide else np.float32)
+
+    @contextmanager
+    def as_given(self) -> Iterator[None]:
+        """Compute in the types that came, not in float64."""
+        self._native = True
+        try:
+            yield
+        finally:
+            self._native = False
 
 
 def is_float(value: Any) -> bool:
@@ -90,7 +100,7 @@ def float_outputs(outputs: Sequence[Any]) -> list[Array]:
     for a in arrays:
         if a.dtype.kind not in "fiub":
             raise Fault("wrong type", f"the function returned {a.dtype}, an output must be an array of numbers")
-    return [a.astype(np.float64) for a in arrays if a.dtype.kind == "f"]
+    return [a.astype(np.float64, copy=False) for a in arrays if a.dtype.kind == "f"]
 
 
 @contextmanager

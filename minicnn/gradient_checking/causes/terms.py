@@ -30,8 +30,8 @@ def batch_statistics(e: Evidence) -> list[Finding]:
             length = int(np.prod([e.x.shape[i] for i in group]))
             if length < 3 or np.abs(e.numeric.mean(group)).max() > 1e-5 * e.scale:
                 continue
-            moved = lambda a, g=group, n=length: np.moveaxis(a, g, range(-len(g), 0)).reshape(-1, n)
-            r, x = moved(residual), moved(e.x)
+            last = range(-count, 0)
+            r, x = (np.moveaxis(a, group, last).reshape(-1, length) for a in (residual, e.x))
             centred = x - x.mean(1, keepdims=True)
             spread = (centred**2).sum(1, keepdims=True)
             beta = (r * centred).sum(1, keepdims=True) / np.where(spread == 0, 1, spread)
