@@ -1,4 +1,9 @@
 """Benchmarks, one file each: `run()` measures and returns results with `to_dict()` and a readable `str`.
 
-`timing.py` holds how time is measured. `minicnn bench NAME` runs them.
+`timing.py` holds how the time of short calls is measured. `minicnn bench NAME` runs what is listed here.
 """
+
+BENCHMARKS = {
+    "tape": "one addition of ten numbers, recorded and swept, against np.add",
+    "step": "training steps and forward passes, against PyTorch in both of its layouts",
+}

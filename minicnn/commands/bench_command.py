@@ -1,8 +1,5 @@
-"""Measure speed, by the benchmark's name:
-
-  tape   one addition of ten numbers, recorded and swept, against np.add
-
-Numbers are median and (smallest–largest) of several blocks, taken in turns so that a busy machine hits all alike.
+"""Measure speed. Numbers are the median and (smallest–largest) of several blocks, taken in turns, so that whatever
+else the machine does hits all sides alike.
 """
 
 from __future__ import annotations
@@ -11,15 +8,16 @@ import argparse
 import json
 from importlib import import_module
 
+from ..bench import BENCHMARKS
 from . import options as shared
 
 EXAMPLE = "minicnn bench tape --json"
-BENCHMARKS = ("tape",)  # each is a file of minicnn/bench/ with `run() -> results`
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("benchmark", metavar="NAME", choices=BENCHMARKS, help=", ".join(BENCHMARKS))
+    listed = "; ".join(f"{name}: {text}" for name, text in BENCHMARKS.items())
+    parser.add_argument("benchmark", metavar="NAME", choices=BENCHMARKS, help=listed)
     shared.add_json(parser)
 
 
