@@ -236,8 +236,8 @@ def _zero(v: Any) -> Any:
 vmax = _select(lambda builder, a, b: builder.select(builder.fcmp_ordered("<", a, b), b, a), 2)
 # vmin(a, b): the smaller; a NaN in `a` stays
 vmin = _select(lambda builder, a, b: builder.select(builder.fcmp_ordered(">", a, b), b, a), 2)
-# vgate(v, gate): v where gate > 0, else 0 (the gradient of ReLU)
-vgate = _select(lambda builder, v, gate: builder.select(builder.fcmp_ordered(">", gate, _zero(v)), v, _zero(v)), 2)
+# vgate(v, gate): 0 where gate <= 0, else v (the gradient of ReLU; a NaN in `gate` lets v through)
+vgate = _select(lambda builder, v, gate: builder.select(builder.fcmp_ordered("<=", gate, _zero(v)), _zero(v), v), 2)
 # vmatch(v, a, b): v where a == b, else 0 (the gradient of a maximum)
 vmatch = _select(lambda builder, v, a, b: builder.select(builder.fcmp_ordered("==", a, b), v, _zero(v)), 3)
 

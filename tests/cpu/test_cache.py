@@ -25,9 +25,10 @@ print(out[0])
 
 
 def run(program: str, folder: Path, root: Path | None = None) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "MINICNN_CACHE": str(folder)}
-    environment["PYTHONPATH"] = str(root or Path(minicnn.__file__).parents[1])
-    return subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=300)
+    root = root or Path(minicnn.__file__).parents[1]
+    environment = {**os.environ, "MINICNN_CACHE": str(folder), "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", program]
+    return subprocess.run(command, env=environment, cwd=root, capture_output=True, text=True, timeout=300)
 
 
 def files(folder: Path) -> dict[Path, int]:
