@@ -18,7 +18,7 @@ from minicnn.data import write_pgm
 DEVICE = ("--device", "reference")
 CONFIG = {
     "model": "resnet_orl", "options": {"widths": [4, 6], "depth": 6}, "image_size": [12, 10],
-    "train_per_subject": 6, "epochs": 2, "passes": 4, "batch_size": 10, "lr": 0.03,
+    "train_per_subject": 6, "epochs": 2, "passes": 4, "batch_size": 10, "lr": 0.03, "mirror": True,
 }  # fmt: skip
 
 

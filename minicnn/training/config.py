@@ -39,7 +39,7 @@ class Config:
     schedule: str = "onecycle"
     label_smoothing: float = 0.1
     clip_norm: float = 5.0
-    mirror: bool = True  # at test, average over the picture and its mirror image
+    mirror: bool = False  # at test, average over the picture and its mirror image
     seed: int = 0
 
     def __post_init__(self) -> None:

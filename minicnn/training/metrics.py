@@ -16,7 +16,7 @@ from ..errors import DataError
 Array = np.ndarray[Any, Any]
 
 
-def probabilities(model: nn.Module, data: Any, batch_size: int = 100, mirror: bool = True) -> tuple[Array, Array]:
+def probabilities(model: nn.Module, data: Any, batch_size: int = 100, mirror: bool = False) -> tuple[Array, Array]:
     """Return the class probabilities (N, classes) and the labels (N,) of a data set, in eval mode.
 
     `mirror` as for `answer`. Raises DataError for an empty data set.
@@ -31,7 +31,7 @@ def probabilities(model: nn.Module, data: Any, batch_size: int = 100, mirror: bo
     return np.concatenate(found), np.concatenate(labels)
 
 
-def answer(model: nn.Module, x: Tensor, mirror: bool = True) -> Array:
+def answer(model: nn.Module, x: Tensor, mirror: bool = False) -> Array:
     """Return the class probabilities (N, classes) of a batch (N, …), in eval mode; the model's mode comes back.
 
     With `mirror` the logits are averaged over each picture (N, C, H, W) and its mirror image; other inputs are

@@ -8,10 +8,10 @@ from ..errors import DataError
 from .config import Config, from_dict
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "resnet_orl": {"model": "resnet_orl"},
-    "vgg_orl": {"model": "vgg_orl", "options": {"dropout": 0.2}},
-    "alexnet_orl": {"model": "alexnet_orl", "image_size": [112, 92], "epochs": 60, "lr": 1e-3},
-    "mlp_orl": {"model": "mlp_orl", "epochs": 40, "lr": 2e-3},
+    "resnet_orl": {"model": "resnet_orl", "mirror": True},
+    "vgg_orl": {"model": "vgg_orl", "mirror": True, "options": {"dropout": 0.2}},
+    "alexnet_orl": {"model": "alexnet_orl", "mirror": True, "image_size": [112, 92], "epochs": 60, "lr": 1e-3},
+    "mlp_orl": {"model": "mlp_orl", "mirror": True, "epochs": 40, "lr": 2e-3},
 }
 """What differs from the defaults of `Config`; a model's own name is its recipe."""
 

@@ -49,11 +49,11 @@ def test_a_data_set_goes_through_in_batches_in_eval_mode_and_order():
     model = Left()
     rng = np.random.default_rng(0)
     data = [(rng.standard_normal((1, 2, 4)).astype(np.float32), i % 2) for i in range(7)]
-    found, labels = probabilities(model, data, batch_size=3, mirror=False)
+    found, labels = probabilities(model, data, batch_size=3)
     assert model.training
     assert model.modes == [False] * 3
     np.testing.assert_array_equal(labels, [0, 1, 0, 1, 0, 1, 0])
-    whole = answer(model, mc.tensor(np.stack([x for x, _ in data])), mirror=False)
+    whole = answer(model, mc.tensor(np.stack([x for x, _ in data])))
     np.testing.assert_allclose(found, whole, rtol=1e-6)
     model.eval()
     probabilities(model, data)

@@ -27,7 +27,8 @@ def test_a_run_fills_its_folder_and_is_opened_again(tiny, small_data, tmp_path):
     config, model, classes = open_run(tmp_path / "run")
     assert classes == ["s1", "s2", "s3", "s4", "s5"]
     assert not model.training
-    for ours, theirs in zip(probabilities(model, small_data[1]), probabilities(result.model, small_data[1])):
+    opened, trained = (probabilities(each, small_data[1]) for each in (model, result.model))
+    for ours, theirs in zip(opened, trained):
         np.testing.assert_array_equal(ours, theirs)
 
 
