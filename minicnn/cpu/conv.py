@@ -1,6 +1,7 @@
 """Convolution on the CPU: the twins of `minicnn/ops/conv.py`, and which kernel runs.
 
 The choice is a function of shape, type, vector width and threads alone, so runs stay bit-identical:
+one filter per channel → `depthwise.py`;
 where `winograd.wins` and `switches.winograd` → `winograd.py`; everything else → `direct.py`.
 """
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..layout import from_nhwc, nhwc
 from ..ops.conv import Needs, Padding, Pair, output_size, transposed_size
-from . import direct, switches, winograd
+from . import depthwise, direct, switches, winograd
 from .direct import Shape
 
 Array = Any
@@ -57,6 +58,8 @@ def _flattened(s: Shape) -> Shape:
 def _forward(x: Array, w: Array, b: Array | None, s: Shape) -> Array:
     if s.N == 0:
         return np.zeros((0, *s.out, s.O), s.dtype)
+    if depthwise.fits(s):
+        return depthwise.forward(x, np.ascontiguousarray(w), b, s)
     if switches.winograd and winograd.wins(s):
         return winograd.forward(x, np.ascontiguousarray(w), b, s)
     return direct.forward(x, np.ascontiguousarray(w), b, _flattened(s)).reshape(s.N, *s.out, s.O)
@@ -65,6 +68,8 @@ def _forward(x: Array, w: Array, b: Array | None, s: Shape) -> Array:
 def _input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Array:
     if s.N == 0:
         return np.zeros((0, s.H, s.W, s.C), s.dtype)
+    if depthwise.fits(s):
+        return depthwise.input_gradient(dy, np.ascontiguousarray(w), s, b)
     if switches.winograd and winograd.wins(s):
         return winograd.input_gradient(dy, np.ascontiguousarray(w), s, b)
     return direct.input_gradient(dy, np.ascontiguousarray(w), _flattened(s), b).reshape(s.N, s.H, s.W, s.C)
@@ -73,6 +78,8 @@ def _input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Ar
 def _weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
     if s.N == 0:
         return np.zeros((s.O, s.C // s.groups, *s.kernel), s.dtype), np.zeros(s.O, s.dtype)
+    if depthwise.fits(s):
+        return depthwise.weight_gradient(x, dy, s)
     if switches.winograd and winograd.wins(s):
         return winograd.weight_gradient(x, dy, s)
     return direct.weight_gradient(x, dy, _flattened(s))

@@ -176,6 +176,23 @@ def test_winograd_runs_only_where_it_may(monkeypatch):
         check(**shape)
 
 
+@pytest.mark.parametrize("C", [1, 3, 16, 37, 64])
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding", "dilation"),
+    [
+        ((3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1)),
+        ((3, 2), (2, 3), ((1, 0), (0, 2)), (1, 1)),
+        ((2, 3), (1, 1), ((0, 3), (1, 2)), (3, 2)),
+        ((1, 2), (4, 3), ((0, 0), (0, 0)), (1, 4)),
+    ],
+)
+def test_depthwise(C, kernel, stride, padding, dilation, monkeypatch):
+    for name in PASSES:
+        monkeypatch.setattr(direct, name, None)
+    for dtype in (np.float32, np.float64):
+        check(2, C, 9, 8, C, kernel, stride, padding, dilation, groups=C, dtype=dtype)
+
+
 @pytest.mark.parametrize(
     ("stride", "padding", "output_padding", "groups", "dilation"),
     [
@@ -269,7 +286,7 @@ def test_each_run_gives_the_same_bits():
 def test_a_tile_of_every_shape_is_right():
     for dtype, V in itertools.product((np.float32, np.float64), (1, 2, 3, 4)):
         lanes = microkernel.lanes_of(dtype)
-        channels = V * lanes - 1
+        channels = max(1, V * lanes - 1)
         used = microkernel.choose_vectors(channels, dtype)
         assert used * lanes >= channels
         check(1, 3, 4, 5, channels, (2, 2), dtype=dtype)
