@@ -8,10 +8,10 @@ train: .venv/installed          ## fetch the ORL faces, train a small ResNet on 
 	$(BIN)/minicnn train
 
 test: .venv/installed-test      ## every test; whole grids only with test-full
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2
 
 test-full: .venv/installed-test
-	$(BIN)/python -m pytest -q --full
+	$(BIN)/python -m pytest -q -n 2 --full
 
 conformance: .venv/installed-test  ## PyTorch's and ONNX's own samples, as a table
 	$(BIN)/python -m tests.conformance

@@ -49,7 +49,7 @@ def orl_root() -> Path:
 
 @pytest.fixture(scope="session")
 def small_faces(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder laid out as the ORL faces, s1/1.pgm … s5/10.pgm: pictures of 12 × 10, each person's with other stripes."""
+    """A folder laid out as the ORL faces, s1/1.pgm … s5/10.pgm, pictures of 12 × 10: everybody has other stripes."""
     folder = tmp_path_factory.mktemp("faces")
     rng = np.random.default_rng(7)
     rows = np.linspace(0, 2 * np.pi, 12)[:, None]

@@ -1,6 +1,7 @@
 """Each scheduler with each option gives PyTorch's learning rates and momenta over its whole range."""
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -81,7 +82,7 @@ def assert_same_sequences(make: Callable[[Any, Any], Any], steps: int, name: str
             assert_same(ours, theirs, optimizer, expected)
 
 
-@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case[0]}-{case[1]}")
+@pytest.mark.parametrize("case", CASES, ids=lambda case: re.sub(" at 0x[0-9a-f]+", "", f"{case[0]}-{case[1]}"))
 def test_learning_rates_are_pytorchs(case: tuple[str, dict[str, Any], int]) -> None:
     name, options, steps = case
     assert_same_sequences(lambda library, opt: getattr(library, name)(opt, **options), steps, momentum=0.9)
