@@ -112,6 +112,9 @@ def _check(subject: Subject, wrt: Any, options: Options, seed: int, report: Repo
         here = outcome.comparison
         same = here.point is point and np.array_equal(here.cotangent, cotangent)
         raw = raw if same else here.point.gradients(here.cotangent)
+        if outcome.operation:
+            report.diagnosis.extend(report.faults)
+            return
         report.diagnosis = diagnose(report, outcome, raw, chosen, Clock(options.clock.at_most(6.0).left()))
     _look_for_state(point, "after many calls ")
 
@@ -255,7 +258,7 @@ def _array_fault(point: Point, gradient: Any, shape: tuple[int, ...], name: str)
 def _look_at_float32(point: Point, cotangent: Array, chosen: list[int], report: Report) -> None:
     """Check, where float32 came, that the backward pass works in float32, too: loosely, its type and its shape."""
     subject = point.subject
-    if all(v.dtype == np.float64 for v in subject.values):
+    if {v.dtype for v in subject.values} != {np.dtype(np.float32)}:  # mixed types came only for the check
         return
     try:
         with subject.as_given():
@@ -301,6 +304,9 @@ def _whole(point: Point, array: Array) -> bool:
 
 def _enter(outcome: Outcome, chosen: list[int], report: Report, where: str) -> None:
     """Write what was found at a point into the report."""
+    if outcome.operation:
+        _blame_operation(outcome, report, where)
+        return
     point, found, comparison = outcome.comparison.point, outcome.found, outcome.comparison
     report.notes += [n for n in outcome.notes if n not in report.notes]
     for entry, k in zip(report.gradients, chosen):
@@ -337,6 +343,18 @@ def _enter(outcome: Outcome, chosen: list[int], report: Report, where: str) -> N
         if len(tied) > 1 and says > high:
             text += ": each tied element gets too much, their shares must sum to the whole"
         report.faults.append(Fault("ties", text, evidence=evidence).diagnosis)
+
+
+def _blame_operation(outcome: Outcome, report: Report, where: str) -> None:
+    """Write into the report that one operation of a composition is wrong at its ties."""
+    _, tied, says, low, high = outcome.verdict.wrong_sums[0]
+    right = f"{low:.6g}" if high - low <= 1e-6 * max(abs(low), abs(high)) else f"{low:.6g} to {high:.6g}"
+    text = f"{outcome.operation}, is wrong at ties or kinks" + (f" ({where})" if where else "")
+    evidence = f"{len(tied)} tied elements together get {says:.6g} of an output's gradient, right is {right}"
+    for entry in report.gradients:
+        entry.passed = False
+        entry.where = f"through {outcome.operation.partition(',')[0]}"
+    report.faults.append(Fault("ties", text, evidence=evidence).diagnosis)
 
 
 def _probe(

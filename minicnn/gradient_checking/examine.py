@@ -11,6 +11,7 @@ from . import kinks, probes
 from .compare import Comparison
 from .point import Point
 from .search import Clock, Findings, bisect, by_directions, each, nothing
+from .subject import Fault
 
 Array = Any
 MODES = ("auto", "full", "stratified", "directional")
@@ -35,6 +36,7 @@ class Outcome:
     verdict: kinks.Verdict
     how: str = ""
     notes: list[str] = field(default_factory=list)
+    operation: str = ""  # the one operation of a composition that is wrong, at whose own values this was found
 
     @property
     def wrong(self) -> bool:
@@ -55,6 +57,9 @@ def examine(
     if outcome.wrong and not outcome.differs:
         return outcome
     if outcome.verdict.mixed or outcome.differs:
+        culprit = _wrong_primitive(point, rng, options.clock.at_most(2.0))
+        if culprit is not None:
+            return culprit
         points = [_beside(point, elements, rng) for _ in range(2)]
         beside = [_examine_here(p, cotangent, elements, options, rng, False) for p in points]
         if not any(b.wrong or b.verdict.mixed for b in beside):
@@ -72,6 +77,29 @@ def examine(
                 outcome = _examine_here(worse.comparison.point, cotangent, elements, options, rng, detail)
                 outcome.notes.append("judged just beside the given values, which lie on a kink")
     return outcome
+
+
+def _wrong_primitive(point: Point, rng: np.random.Generator, clock: Clock) -> Outcome | None:
+    """Judge each operation of a composition at its own kinks; return the first that is wrong there."""
+    try:
+        operations = point.subject.primitives(point.values)
+    except Exception:  # the composition itself has been judged; this only looks for more
+        return None
+    for name, operation in operations:
+        if clock.left() < 0:
+            return None
+        try:
+            here = Point(operation, operation.values, rng)
+            elements = np.arange(here.x.size)
+            bent = kinks.find(here, elements, rng).bent & np.isfinite(here.base)
+            verdict = kinks.judge(here, bent, elements, rng, clock, 8) if bent.any() else kinks.Verdict()
+        except Fault:
+            continue
+        if verdict.wrong_sums:
+            whole = np.zeros(here.base.shape)
+            comparison = Comparison(here, whole, np.zeros(here.x.shape), 0.0, 0.0)
+            return Outcome(comparison, nothing(comparison), verdict, "", [], name)
+    return None
 
 
 def _only_here(outcome: Outcome, beside: list[Outcome]) -> bool:

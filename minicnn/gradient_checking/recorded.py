@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
+from .. import _watch
 from .._device import put
 from .._tensor import Tensor, wrap
 from ..autograd import enable_grad, grad, no_grad
@@ -101,6 +102,25 @@ class Recorded(Subject):
                 text = f"the function changes its input {name} in place; work on a copy"
                 self.blame("in-place change", text, evidence=f"{name} differs after the call")
 
+    def primitives(self, values: Sequence[Array]) -> list[tuple[str, Subject]]:
+        """Return every operation that one call records, as a subject of its own at the values that it got."""
+        watcher = _Operations()
+        with self._at(values) as (arguments, _), enable_grad():
+            _watch.watchers.append(watcher)
+            try:
+                self.function(*arguments)
+            finally:
+                _watch.watchers.remove(watcher)
+        found: list[tuple[str, Subject]] = []
+        for number, (context, arrays) in enumerate(watcher.calls):
+            edges = getattr(context, "_edges", ())
+            tensors = [i for i, edge in enumerate(edges) if edge is not None]
+            if tensors:
+                call = _call_of(type(context), arrays, tensors)
+                given = [wrap(arrays[i].copy(), context.device, None, 0) for i in tensors]
+                found.append((f"{type(context).__name__}, operation {number + 1}", Recorded(call, given)))
+        return found
+
     def _look_at_buffers(self, buffers: list[Any], began: list[Array]) -> None:
         changed = [
             name
@@ -140,6 +160,33 @@ class Recorded(Subject):
                     seen.add(edge[0])
                     nodes.append(edge[0])
         return len(seen)
+
+
+class _Operations:
+    """A watcher that keeps each operation's context and arguments."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, tuple[Any, ...]]] = []
+
+    def forward(self, ctx: Any, arrays: tuple[Any, ...], run: Callable[[], Any]) -> Any:
+        result = run()
+        self.calls.append((ctx, arrays))
+        return result
+
+    def backward(self, ctx: Any, gradients: tuple[Any, ...], run: Callable[[], Any]) -> Any:
+        return run()
+
+
+def _call_of(operation: Any, arrays: tuple[Any, ...], tensors: list[int]) -> Callable[..., Any]:
+    """Return the function of the tensors among an operation's arguments."""
+
+    def call(*inputs: Tensor) -> Any:
+        arguments = list(arrays)
+        for place, tensor in zip(tensors, inputs):
+            arguments[place] = tensor
+        return operation.apply(*arguments)
+
+    return call
 
 
 def _modules(function: Any) -> list[Any]:

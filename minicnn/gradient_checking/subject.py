@@ -54,6 +54,10 @@ class Subject:
         """Return what the backward pass gives for each value: an array, or None for no path."""
         raise NotImplementedError
 
+    def primitives(self, values: Sequence[Array]) -> list[tuple[str, Subject]]:
+        """Return the single operations of a composition, as subjects at the values that they get; none if unknown."""
+        return []
+
     def blame(self, kind: str, text: str, gradient: str = "", evidence: str = "") -> None:
         """Remember a fault, once."""
         fault = Diagnosis(kind, text, evidence, gradient)
