@@ -168,8 +168,8 @@ class Methods:
     def mul(self: Any, other: Any) -> Tensor:
         return F.mul(self, other)
 
-    def div(self: Any, other: Any) -> Tensor:
-        return F.div(self, other)
+    def div(self: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+        return F.div(self, other, rounding_mode=rounding_mode)
 
     def neg(self: Any) -> Tensor:
         return F.neg(self)
@@ -239,11 +239,11 @@ class Methods:
     def tanh(self: Any) -> Tensor:
         return F.tanh(self)
 
-    def softmax(self: Any, dim: int | None = None) -> Tensor:
-        return F.softmax(self, dim)
+    def softmax(self: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
+        return F.softmax(self, dim, dtype)
 
-    def log_softmax(self: Any, dim: int | None = None) -> Tensor:
-        return F.log_softmax(self, dim)
+    def log_softmax(self: Any, dim: int | None = None, dtype: Any = None) -> Tensor:
+        return F.log_softmax(self, dim, dtype)
 
     def logsumexp(self: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
         return F.logsumexp(self, dim, keepdim)
@@ -256,11 +256,15 @@ class Methods:
     def mean(self: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
         return F.mean(self, dim, keepdim)
 
-    def var(self: Any, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
-        return F.var(self, dim, correction=correction, keepdim=keepdim)
+    def var(
+        self: Any, dim: Any = None, unbiased: Any = None, *, correction: Any = 1, keepdim: bool = False
+    ) -> Tensor:
+        return F.var(self, dim, unbiased, correction=correction, keepdim=keepdim)
 
-    def std(self: Any, dim: Any = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
-        return F.std(self, dim, correction=correction, keepdim=keepdim)
+    def std(
+        self: Any, dim: Any = None, unbiased: Any = None, *, correction: Any = 1, keepdim: bool = False
+    ) -> Tensor:
+        return F.std(self, dim, unbiased, correction=correction, keepdim=keepdim)
 
     def max(self: Any, dim: Any = None, keepdim: bool = False) -> Any:
         return F.max(self, dim, keepdim)
@@ -301,8 +305,8 @@ class Methods:
     def flatten(self: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return F.flatten(self, start_dim, end_dim)
 
-    def permute(self: Any, *dims: Any) -> Tensor:
-        return F.permute(self, arguments.sizes("permute", "dims", dims))
+    def permute(self: Any, *axes: Any, dims: Any = ()) -> Tensor:
+        return F.permute(self, arguments.sizes("permute", "dims", axes or (dims,)))
 
     def transpose(self: Any, dim0: int, dim1: int) -> Tensor:
         return F.transpose(self, dim0, dim1)
@@ -343,8 +347,8 @@ class Methods:
     def split(self: Any, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
         return F.split(self, split_size, dim)
 
-    def flip(self: Any, *dims: Any) -> Tensor:
-        return F.flip(self, arguments.sizes("flip", "dims", dims))
+    def flip(self: Any, *axes: Any, dims: Any = ()) -> Tensor:
+        return F.flip(self, arguments.sizes("flip", "dims", axes or (dims,)))
 
     # Matrices
 

@@ -57,19 +57,24 @@ def arange(
 ) -> Tensor:  # fmt: skip
     """Return start, start + step, … below `end` (above it, if `step` is negative); `arange(n)` is 0 … n − 1.
 
-    The type is int64 if all arguments are whole numbers, else float32. Raises ShapeError for a step of 0 or in
-    the wrong direction.
+    The type is int64 if all arguments are whole numbers, else float32. With a `dtype` of whole numbers fractions
+    are cut off as in PyTorch: for int64 before anything else, for the others once the numbers are counted.
+    Raises ShapeError for a step of 0 or in the wrong direction.
     """
     start, end = (0, start) if end is None else (start, end)
     for argument, value in (("start", start), ("end", end), ("step", step)):
         if not math.isfinite(arguments.number("arange", argument, value)):
             raise ShapeError(f"arange: {argument} is {value}, needs a finite number")
     start, end, step = (v.item() if isinstance(v, Tensor) else v for v in (start, end, step))
+    whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
+    dtype = check_dtype("arange", (np.int64 if whole else float32) if dtype is None else dtype)
+    if dtype == np.int64:
+        start, end, step, whole = int(start), int(end), int(step), True
     if step == 0 or (end - start) * step < 0:
         raise ShapeError(f"arange: step is {step}, which does not lead from {start} to {end}")
-    whole = all(isinstance(v, (int, np.integer)) for v in (start, end, step))
     count = -((start - end) // step) if whole else math.ceil((end - start) / step)
-    dtype = check_dtype("arange", (np.int64 if whole else float32) if dtype is None else dtype)
+    if dtype.kind != "f":
+        start, step = int(start), int(step)
     return _made((start + step * np.arange(count)).astype(dtype), device, requires_grad)
 
 
@@ -77,10 +82,15 @@ def linspace(
     start: float, end: float, steps: int, *,
     dtype: Any = None, device: str | None = None, requires_grad: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Return `steps` numbers at equal distances from `start` to `end`, both included."""
+    """Return `steps` numbers at equal distances from `start` to `end`, both included.
+
+    With a `dtype` of whole numbers fractions are cut off, of `start` and `end` first.
+    """
     low, high = arguments.number("linspace", "start", start), arguments.number("linspace", "end", end)
     count = arguments.integer("linspace", "steps", steps, 0)
     dtype = check_dtype("linspace", float32 if dtype is None else dtype)
+    if dtype.kind != "f":
+        low, high = int(low), int(high)
     return _made(np.linspace(low, high, count).astype(dtype), device, requires_grad)
 
 

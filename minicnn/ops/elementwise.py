@@ -16,6 +16,7 @@ from ..dtypes import promote, scalar_dtype
 from ..errors import DTypeError, ShapeError
 from . import arguments
 from .arithmetic import ieee, unbroadcast
+from .logic import floor_divide, truncate_divide
 
 Array = Any
 Needs = tuple[bool, ...]
@@ -165,8 +166,15 @@ class Div(Function):
         return on(ctx.device, div_backward)(dz, ctx.saved, ctx.needs_input_grad)
 
 
-def div(input: Any, other: Any) -> Tensor:
-    """Return the quotient z = x / y; integers are divided as float32."""
+def div(input: Any, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """Return the quotient z = x / y; integers are divided as float32.
+
+    With `rounding_mode` "floor" it is rounded down, with "trunc" towards 0; whole numbers stay such, and the
+    gradient is 0. Then whole numbers divided by 0 raise ShapeError and bools DTypeError.
+    """
+    if rounding_mode is not None:
+        mode = arguments.choice("div", "rounding_mode", rounding_mode, ("floor", "trunc"))
+        return (floor_divide if mode == "floor" else truncate_divide)(input, other)
     x, y = arguments.operands("div", input, other, float_result=True)
     result: Tensor = Div.apply(x, y)
     return result

@@ -136,18 +136,19 @@ def bitwise_not(input: Tensor) -> Tensor:
 class Quantify(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, ufunc: Any, axes: tuple[int, ...], keepdim: bool) -> Array:
-        return ufunc(x != 0, axis=axes, keepdims=keepdim)
+        result = ufunc(x != 0, axis=axes, keepdims=keepdim)
+        return result.astype(np.uint8) if x.dtype == np.uint8 else result  # PyTorch's bools before it had any
 
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Return whether any element along `dim` is true (not 0), as bools; of no elements, none is."""
+    """Return whether any element along `dim` is true (not 0), as bools (uint8 of uint8); of no elements, none is."""
     axes = arguments.axes("any", arguments.tensor("any", "input", input), dim)
     result: Tensor = Quantify.apply(input, np.any, axes, arguments.flag("any", "keepdim", keepdim))
     return result
 
 
 def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
-    """Return whether all elements along `dim` are true (not 0), as bools; of no elements, all are."""
+    """Return whether all elements along `dim` are true (not 0), as bools (uint8 of uint8); of no elements, all are."""
     axes = arguments.axes("all", arguments.tensor("all", "input", input), dim)
     result: Tensor = Quantify.apply(input, np.all, axes, arguments.flag("all", "keepdim", keepdim))
     return result
@@ -174,6 +175,29 @@ def floor_divide(input: Any, other: Any) -> Tensor:
     """
     x, y = _divisible("floor_divide", input, other)
     result: Tensor = FloorDivide.apply(x, y)
+    return result
+
+
+# z = x / y without its fraction, ⌊x / y⌋ where that is positive, else ⌈x / y⌉:  no gradient
+
+
+class TruncateDivide(Function):
+    @staticmethod
+    @ieee
+    def forward(ctx: Any, x: Array, y: Array) -> Array:
+        if np.result_type(x, y).kind == "f":
+            return np.trunc(np.true_divide(x, y))
+        return np.floor_divide(x, y) + ((np.remainder(x, y) != 0) & (np.less(x, 0) != np.less(y, 0)))
+
+    @staticmethod
+    def backward(ctx: Any, dz: Array) -> Any:
+        return None, None
+
+
+def truncate_divide(input: Any, other: Any) -> Tensor:
+    """Return the quotient rounded towards 0, as `div` does with rounding_mode="trunc"."""
+    x, y = _divisible("div", input, other)
+    result: Tensor = TruncateDivide.apply(x, y)
     return result
 
 

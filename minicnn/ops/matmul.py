@@ -232,13 +232,14 @@ def _product(
     apart = [k for k in (*x_labels, *y_labels) if k not in needed and x_size.get(k) != y_size.get(k)]
     x, x_labels = _summed(x, x_labels, [k for k in x_labels if k in apart])
     y, y_labels = _summed(y, y_labels, [k for k in y_labels if k in apart])
+    dtype = np.result_type(x.dtype, y.dtype)  # a sum of narrow whole numbers is int64
     batch = [k for k in x_labels if k in y_labels and k in needed]
     inner = [k for k in x_labels if k in y_labels and k not in needed]
     rows = [k for k in x_labels if k not in y_labels]
     columns = [k for k in y_labels if k not in x_labels]
     z = matmul(
-        _matrices(x, x_labels, batch, rows, inner),  # (*batch, rows, inner)
-        _matrices(y, y_labels, batch, inner, columns),  # (*batch, inner, columns)
+        _matrices(x, x_labels, batch, rows, inner).to(dtype),  # (*batch, rows, inner)
+        _matrices(y, y_labels, batch, inner, columns).to(dtype),  # (*batch, inner, columns)
     )
     shape = [*z.shape[:-2], *(x_size[k] for k in rows), *(y_size[k] for k in columns)]
     return reshape(z, shape), [*batch, *rows, *columns]

@@ -282,7 +282,7 @@ def group_norm(
         raise ShapeError(f"{name}: input has shape {shape}, needs (N, C, …)")
     arguments.floats(name, input=input, weight=weight, bias=bias)
     groups = arguments.integer(name, "num_groups", num_groups, 1)
-    eps = arguments.number(name, "eps", eps, 0)
+    eps = arguments.number(name, "eps", eps)
     if shape[1] % groups:
         raise ShapeError(f"{name}: input has {shape[1]} channels, they must divide into num_groups={groups}")
     _check_vectors(name, shape[1], {"weight": weight, "bias": bias})
@@ -343,7 +343,7 @@ def layer_norm(
     shape = arguments.tensor(name, "input", input).shape
     arguments.floats(name, input=input, weight=weight, bias=bias)
     normalized = arguments.sizes(name, "normalized_shape", (normalized_shape,))
-    eps = arguments.number(name, "eps", eps, 0)
+    eps = arguments.number(name, "eps", eps)
     if not normalized or shape[-len(normalized) :] != normalized:
         raise ShapeError(f"{name}: input has shape {shape}, normalized_shape {normalized} must be its last axes")
     for argument, value in (("weight", weight), ("bias", bias)):
@@ -423,8 +423,10 @@ def local_response_norm(input: Tensor, size: int, alpha: float = 1e-4, beta: flo
 @ieee
 def normalize_forward(x: Array, p: float, axes: tuple[int, ...], eps: float) -> tuple[Array, Any]:
     size = np.abs(x)
-    if p == math.inf:
-        norm = size.max(axis=axes, keepdims=True)
+    if math.isinf(p):
+        norm = (size.max if p > 0 else size.min)(axis=axes, keepdims=True)
+    elif p == 0:
+        norm = np.count_nonzero(x, axis=axes, keepdims=True).astype(x.dtype)
     else:
         norm = ((size**p).sum(axis=axes, keepdims=True, dtype=np.float64) ** (1 / p)).astype(x.dtype)
     return _images_channels_last(x / np.maximum(norm, x.dtype.type(eps))), (x, norm, p, axes, eps)
@@ -434,9 +436,11 @@ def normalize_forward(x: Array, p: float, axes: tuple[int, ...], eps: float) -> 
 def normalize_backward(dy: Array, cache: Any) -> Array:
     x, norm, p, axes, eps = cache
     size, zero = np.abs(x), np.zeros((), x.dtype)
-    if p == math.inf:  # the largest share the slope evenly
-        largest = size == norm
-        slope = np.where(largest, np.sign(x) / largest.sum(axis=axes, keepdims=True), zero)
+    if math.isinf(p):  # the largest, or smallest, share the slope evenly
+        chosen = size == norm
+        slope = np.where(chosen, np.sign(x) / chosen.sum(axis=axes, keepdims=True), zero)
+    elif p == 0:
+        slope = zero
     else:
         slope = np.where(x == 0, zero, np.sign(x) * (size / norm) ** (p - 1))
     limited = np.maximum(norm, x.dtype.type(eps))
@@ -461,14 +465,15 @@ def normalize(input: Tensor, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps
     """Return x divided by its p-norm along `dim`, or by `eps` where the norm is smaller.
 
     With p = 2, dim = 1 each row of (N, D) becomes a point on the unit sphere, as a face embedding is. p may be inf
-    (the largest |x|). Raises ShapeError for p ≤ 0 and an axis that is not there, DTypeError for integers.
+    (the largest |x|), −inf (the smallest) or 0 (how many numbers are not 0). Raises ShapeError for an axis that is
+    not there, DTypeError for integers.
     """
     name = "normalize"
     arguments.floats(name, input=input)
-    p = arguments.number(name, "p", p, 0, open_low=True)
+    p = arguments.number(name, "p", p)
     eps = arguments.number(name, "eps", eps, 0)
     axes = arguments.axes(name, input, dim)
-    if p == math.inf and 0 in (input.shape[a] for a in axes):
+    if math.isinf(p) and 0 in (input.shape[a] for a in axes):
         raise ShapeError(f"{name}: input {input.shape} has no largest number along dim {dim}, an axis is empty")
     result: Tensor = Normalize.apply(input, p, axes, eps)
     return result

@@ -395,7 +395,9 @@ def _window(
     pads = arguments.pair(name, "padding", padding, 0)
     if any(p > k // 2 for p, k in zip(pads, kernel)):
         raise ShapeError(f"{name}: padding {pads} is more than half of kernel {kernel}")
-    return kernel, kernel if stride is None else arguments.pair(name, "stride", stride, 1), pads
+    if stride is None or (isinstance(stride, tuple) and not stride):  # PyTorch's own code writes () for None
+        return kernel, kernel, pads
+    return kernel, arguments.pair(name, "stride", stride, 1), pads
 
 
 def _image(name: str, input: Tensor) -> Pair:

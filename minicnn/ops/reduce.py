@@ -145,15 +145,18 @@ class Var(Function):
         return on(ctx.device, var_backward)(dy, ctx.saved)
 
 
-def var(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
+def var(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = 1, keepdim: bool = False
+) -> Tensor:
     """Return the variance y = Σ_i (x_i − mean)² / (n − correction).
 
     With `correction=1` it estimates the variance of the distribution that the n numbers were drawn from
-    (Bessel), with 0 it is that of the numbers themselves, as batch normalisation uses it. Where n ≤
-    correction the quotient has no value and is nan or inf. Raises DTypeError for integers and bools.
+    (Bessel), with 0 it is that of the numbers themselves, as batch normalisation uses it; `unbiased` (also in the
+    place of `dim`) says True for the first and False for the second. Where n ≤ correction the quotient has no
+    value and is nan or inf. Raises DTypeError for integers and bools.
     """
+    dim, correction = _bessel("var", dim, unbiased, correction)
     axes = _float_axes("var", input, dim)
-    correction = arguments.number("var", "correction", correction)
     result: Tensor = Var.apply(input, axes, correction, arguments.flag("var", "keepdim", keepdim))
     return result
 
@@ -188,12 +191,26 @@ class Std(Function):
         return on(ctx.device, std_backward)(dy, ctx.saved)
 
 
-def std(input: Tensor, dim: Dim = None, *, correction: float = 1, keepdim: bool = False) -> Tensor:
+def std(
+    input: Tensor, dim: Any = None, unbiased: bool | None = None, *, correction: float | None = 1, keepdim: bool = False
+) -> Tensor:
     """Return the standard deviation √var; where it is 0 the gradient is 0. Arguments and errors are those of `var`."""
+    dim, correction = _bessel("std", dim, unbiased, correction)
     axes = _float_axes("std", input, dim)
-    correction = arguments.number("std", "correction", correction)
     result: Tensor = Std.apply(input, axes, correction, arguments.flag("std", "keepdim", keepdim))
     return result
+
+
+def _bessel(name: str, dim: Any, unbiased: bool | None, correction: float | None) -> tuple[Any, float]:
+    """Return `dim` and the correction, which PyTorch's older `unbiased` gives as a bool, even in the place of `dim`."""
+    if isinstance(dim, bool) and unbiased is None:
+        dim, unbiased = None, dim
+    correction = 1.0 if correction is None else arguments.number(name, "correction", correction)
+    if unbiased is None:
+        return dim, correction
+    if correction != 1:
+        raise ShapeError(f"{name}: give unbiased or correction, not both")
+    return dim, float(arguments.flag(name, "unbiased", unbiased))
 
 
 # y = max_i x_i:  dx_i = dy / (number of ties) where x_i = y, else 0

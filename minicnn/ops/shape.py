@@ -286,7 +286,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     widths = [(0, 0)] * (input.ndim - len(numbers) // 2) + [*zip(numbers[::2], numbers[1::2])][::-1]
     for size, width in zip(input.shape, widths):
         _check_width(mode, size, width)
-    fill = 0 if value is None else arguments.number("pad", "value", value)
+    fill = value if isinstance(value, bool) else 0 if value is None else arguments.number("pad", "value", value)
     result: Tensor = Pad.apply(input, tuple(widths), mode, fill if input.dtype.kind == "f" else int(fill))
     return result
 

@@ -32,6 +32,10 @@ CASES: list[Case] = [
     case("div", normal(2, 3), 4), case("pow", normal(2, 3), 3), case("pow", _positive(2, 3), -0.5),
     case("pow", normal(2, 3), 0), case("pow", exact([0.0, 2.0]), 0, smooth=False),
     case("pow", exact([0.0, -0.0, 2.0]), 2, smooth=False),
+    *(case("div", given, other, rounding_mode=mode, smooth=False)
+      for given, other in ((normal(4, 3), normal(3)), (normal(4, 3), 0.3), (integers(-9, 9, 4, 3), integers(1, 5, 3)),
+                           (integers(-9, 9, 4, 3), -2), (exact(SPECIAL), 0.5), (exact(SPECIAL), 0.0))
+      for mode in ("floor", "trunc")),
     case("add", integers(-5, 9, 2, 3), integers(-5, 9, 3)), case("div", integers(-5, 9, 2, 3), integers(1, 9, 3)),
     case("mul", integers(-5, 9, 2, 3), normal(3)), case("pow", integers(-5, 9, 2, 3), 2),
     case("maximum", ties(3, 5), ties(3, 5), smooth=False), case("minimum", ties(3, 5), ties(5), smooth=False),

@@ -1,8 +1,9 @@
+import numpy as np
 import torch
 
 from minicnn.errors import DTypeError, ShapeError
 
-from . import SPECIAL, Case, Refusal, booleans, case, exact, integers, normal, refusal, ties, uniform, whole
+from . import SPECIAL, Case, Given, Refusal, booleans, case, exact, integers, normal, refusal, ties, uniform, whole
 
 GRID = exact([[a] for a in SPECIAL]), exact([list(SPECIAL)])
 COMPARISONS = ("eq", "ne", "lt", "le", "gt", "ge")
@@ -27,6 +28,8 @@ CASES: list[Case] = [
     *(case(op, given, *args) for op in ("any", "all") for given in (booleans(2, 3, 5), normal(0, 3, 2))
       for args in ((), (1,), ((0, 2),))),
     *(case(op, ties(2, 3, 5), -1) for op in ("any", "all")),
+    *(case(op, Given(lambda rng: rng.integers(0, 3, (2, 5)).astype(np.uint8), "uint8(2, 5)"), 1)
+      for op in ("any", "all")),
     *(case(op, booleans(2, 3, 5), dim=dim, keepdim=True) for op in ("any", "all") for dim in (0, (1, 2))),
     *(case(op, exact(SPECIAL)) for op in ("any", "all")), *(case(op, booleans()) for op in ("any", "all")),
     case("floor_divide", uniform(1, 9, 3, 5), uniform(1, 2, 5), smooth=False,

@@ -1,8 +1,9 @@
+import numpy as np
 import torch
 
 from minicnn.errors import DTypeError, ShapeError
 
-from . import INF, NAN, Case, Refusal, booleans, case, exact, integers, normal, refusal
+from . import INF, NAN, Case, Given, Refusal, booleans, case, exact, integers, normal, refusal
 
 MATMUL = [
     ((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 4)), ((2, 3), (3, 5)), ((5, 2, 3), (3,)), ((3,), (5, 3, 4)),
@@ -39,6 +40,8 @@ CASES: list[Case] = [
     *(case("einsum", equation, *(normal(*shape) for shape in shapes)) for equation, *shapes in EINSUM),
     case("einsum", "ij,jk", [normal(2, 3), normal(3, 4)]),
     case("einsum", "ij,jk", integers(-9, 9, 2, 3), integers(-9, 9, 3, 4)),
+    case("einsum", "ij,k->k", *(Given(lambda rng, s=s: rng.integers(-9, 9, s).astype(np.int32), f"int32{s}", shape=s)
+                                for s in ((2, 3), (4,)))),
 ]  # fmt: skip
 
 REFUSALS: list[Refusal] = [

@@ -85,6 +85,9 @@ CASES: list[Case] = [
     case("normalize", normal(4, 3, 5), p=0.5),
     case("normalize", normal(4, 3, 5), 2, (0, 2)),
     case("normalize", normal(2, 3, 5, 4)),
+    *(case("normalize", normal(2, 3, 5, 4), p=p) for p in (0, -1.0, -float("inf"))),
+    case("layer_norm", normal(4, 5, 3), (3,), eps=-0.5, smooth=False),  # where the variance is less: nan
+    case("group_norm", normal(3, 4, 5), 2, eps=-0.5, smooth=False),
     case("normalize", normal(2, 3, 5, 4), p=1.5, eps=100.0),  # eps is larger than the norm
     case("normalize", normal(4, 3), dim=0, eps=1.5),
     case("normalize", exact([[0.0, -0.0, 0.0], [1.0, 0.0, -1.0], [1e-20, 0.0, 0.0]]), smooth=False),
@@ -144,8 +147,6 @@ REFUSALS: list[Refusal] = [
     refusal(DTypeError, "local_response_norm: alpha must be a number, got '1'",
             "local_response_norm", normal(2, 3, 4, 5), 3, alpha="1"),
     refusal(ShapeError, "normalize: dim is 2, a tensor of shape (2, 3) needs -2 … 1", "normalize", normal(2, 3), dim=2),
-    refusal(ShapeError, "normalize: p is 0.0, needs a number in (0, inf]", "normalize", normal(2, 3), 0.0,
-            torch_allows=True),
     refusal(ShapeError, "normalize: input (2, 0) has no largest number along dim 1", "normalize", normal(2, 0), INF),
     refusal(DTypeError, "normalize: input is int64, needs float32 or float64", "normalize", integers(0, 9, 2, 3)),
 ]  # fmt: skip

@@ -35,7 +35,7 @@ CASES: list[Case] = [
          stride=1, padding=1, return_indices=True, smooth=False),
     case("max_pool2d", exact([[[[-0.0, 0.0, -0.0, INF, INF, 1.0]]]]), (1, 2), return_indices=True, smooth=False),
     case("avg_pool2d", normal(2, 3, 7, 5), 2),
-    case("avg_pool2d", normal(2, 3, 7, 5), (3, 2), stride=(2, 1)),
+    case("avg_pool2d", normal(2, 3, 7, 5), (3, 2), stride=(2, 1)), case("avg_pool2d", normal(2, 3, 7, 5), (3, 2), ()),
     case("avg_pool2d", normal(2, 3, 7, 5), (2, 3), stride=(3, 4)),
     case("avg_pool2d", normal(1, 2, 7, 6), (3, 2), padding=1),
     case("avg_pool2d", normal(1, 2, 8, 6), (3, 4), ceil_mode=True),

@@ -71,6 +71,10 @@ CASES: list[Case] = [
       for dim, c, k in ((None, 0, False), (1, 0, True), ((0, 2), 2, True), ((0, 2), 0.5, False))),
     *(case(op, exact([1.0, 2.0, 4.0][:n]), correction=c, smooth=False, torch=_without_warning(op))
       for op in ("var", "std") for n, c in ((0, 1), (1, 0), (1, 1), (1, 2))),
+    *(case(op, normal(4, 3, 5), *args) for op in ("var", "std") for args in ((False,), (True,), (1, False))),
+    *(case(op, normal(4, 3, 5), (0, 2), unbiased=unbiased, keepdim=True)
+      for op in ("var", "std") for unbiased in (False, True)),
+    *(case(op, normal(4, 3, 5), 1, correction=None) for op in ("var", "std")),
     case("var", exact([3.0, 3.0, 3.0])), case("std", exact([3.0, 3.0, 3.0]), smooth=False),
     case("std", exact([[1.0, 1.0, 1.0], [1.0, 2.0, 4.0]]), 1, smooth=False),
 ]  # fmt: skip
@@ -102,6 +106,8 @@ REFUSALS: list[Refusal] = [
     *(refusal(DTypeError, f"{op}: dim must be a whole number, got (0, 1)", op, normal(2, 3), (0, 1))
       for op in ("max", "min", "argmax", "argmin")),
     *(refusal(ShapeError, f"{op}: keepdim needs dim", op, normal(2, 3), keepdim=True) for op in ("max", "min")),
+    refusal(ShapeError, "var: give unbiased or correction, not both", "var", normal(2, 3), 1, False, correction=0),
+    refusal(DTypeError, "std: unbiased must be True or False, got 0", "std", normal(2, 3), 1, 0, torch_allows=True),
     refusal(DTypeError, "var: correction must be a number, got '1'", "var", normal(2, 3), correction="1"),
     refusal(ShapeError, "maximum: shapes (2, 3) and (2,) cannot be broadcast to one", "max", normal(2, 3), normal(2)),
 ]  # fmt: skip

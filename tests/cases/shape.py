@@ -56,6 +56,7 @@ CASES: list[Case] = [
     case("unsqueeze", normal(), 0), case("unsqueeze", normal(0, 3), dim=1),
     *(c for mode in ("constant", "reflect", "replicate", "circular") for c in _pads(mode)),
     case("pad", normal(3, 5), (2, 1), "constant", 1.5), case("pad", normal(3, 5), pad=[0, -2, 3, 0], value=-1.0),
+    case("pad", booleans(3, 5), (1, 2), value=True),
     case("pad", normal(3, 5), (1, 1), value=float("nan"), smooth=False), case("pad", normal(3, 5), ()),
     case("pad", normal(2, 3, 5, 4), (1, 0), value=-float("inf"), smooth=False),
     case("pad", normal(3, 5), (-3, -2)), case("pad", normal(0, 3), (1, 1, 2, 0), value=2.0),

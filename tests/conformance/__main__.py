@@ -1,4 +1,4 @@
-"""`python -m tests.conformance [PATTERN] [--source pytorch|onnx] [--device D]`: the whole table; exit code 1 if anything is wrong."""
+"""`python -m tests.conformance`: every sample and how it ended, as a table; exit code 1 if anything is wrong."""
 
 import argparse
 import re

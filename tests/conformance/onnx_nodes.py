@@ -79,7 +79,10 @@ def binary(**operations: Callable[..., Any]) -> None:
 def of_many(**operations: Callable[..., Any]) -> None:
     """Register operators that take any number of inputs, two by two."""
     ADAPTERS.update(
-        {name: lambda n, f=f: functools.reduce(f, n.inputs) if n.inputs[1:] else F.clone(n[0]) for name, f in operations.items()}
+        {
+            name: lambda n, f=f: functools.reduce(f, n.inputs) if n.inputs[1:] else F.clone(n[0])
+            for name, f in operations.items()
+        }
     )
 
 
@@ -190,7 +193,7 @@ def log_softmax(n: Node) -> Any:
 
 
 def reduction(**operations: Callable[[Any, Any, bool], Any]) -> None:
-    """Register operators that take axes as an attribute or second input; no axes are all, or none if the node says so."""
+    """Register operators that take axes as attribute or second input; no axes are all, or none if the node says so."""
 
     def register(name: str, operation: Callable[[Any, Any, bool], Any], unreduced: Callable[[Any], Any]) -> None:
         def reduce(n: Node) -> Any:
@@ -603,7 +606,9 @@ def evaluate(model: Any, inputs: list[Any], device: str) -> list[Any]:
     ]:
         array = as_array(value)
         if array is not None and (not hasattr(array, "dtype") or array.dtype.type not in TYPES):
-            raise Outside(f"an input of type {getattr(array, 'dtype', type(array).__name__)} is not a tensor of minicnn")
+            raise Outside(
+                f"an input of type {getattr(array, 'dtype', type(array).__name__)} is not a tensor of minicnn"
+            )
         values[name] = None if array is None else mc.tensor(array, device=device)
     for node in graph.node:
         given = Node(

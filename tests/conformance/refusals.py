@@ -57,19 +57,24 @@ LIMITS = [
         "argument: there is no memory_format= and no out=; Python's own error names function and argument",
     ),
     Limit(
-        r"(mean|div).*",
-        r"^TypeError: .*unexpected keyword argument '(dtype|rounding_mode)'",
-        "argument: not in interface.md; Python's own error names function and argument",
-    ),
-    Limit(
-        r"div\.(trunc|floor)_rounding.*",
-        r"rounding_mode",
-        "argument: a quotient is rounded by F.floor_divide",
+        r"mean",
+        r"^TypeError: mean\(\) got an unexpected keyword argument 'dtype'",
+        "argument: there is no dtype= in interface.md; Python's own error names function and argument",
     ),
     Limit(
         r"(add|sub).*",
         r"alpha must be a number, got False|does not fit into uint8",
         "argument: a factor that the type cannot hold, which PyTorch wraps around silently",
+    ),
+    Limit(
+        r"full_like",
+        r"does not fit into uint8",
+        "value: a number that the type cannot hold, which PyTorch wraps around silently",
+    ),
+    Limit(
+        r"arange|linspace.*",
+        r"needs a whole number for (u?int\d+|bool)|start must be a number, got False",
+        "value: fractions cut to whole numbers; PyTorch cuts them at different places in int32 and int64",
     ),
     Limit(
         r"__rpow__|pow.*",
@@ -101,7 +106,7 @@ LIMITS = [
 
 ACCEPTED = [
     Limit(
-        r"eq|ne|lt|le|gt|ge|maximum|minimum",
+        r"eq|ne|lt|le|gt|ge|maximum|minimum|(max|min)\.binary",
         r"TypeError: \w+\(\)(:| received)",
         "a number may stand on either side of a comparison, as with the operator signs",
     ),

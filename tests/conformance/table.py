@@ -31,10 +31,9 @@ def lines(outcomes: Iterable[Outcome]) -> Iterator[str]:
     wrong = Counter((o.source, o.operation, o.sample, o.text) for o in outcomes if o.verdict == "wrong")
     for (source, operation, sample, text), count in wrong.items():
         yield f"WRONG {source} {operation} {sample}: {text}" + (f" ({count} times)" if count > 1 else "")
-    yield "; ".join(
-        f"{source}: " + ", ".join(f"{sum(o.source == source and o.verdict == v for o in outcomes)} {v}" for v in VERDICTS)
-        for source in dict.fromkeys(o.source for o in outcomes)
-    )
+    total = Counter((o.source, o.verdict) for o in outcomes)
+    for source in dict.fromkeys(o.source for o in outcomes):
+        yield f"{source}: " + ", ".join(f"{total[source, v]} {v}" for v in VERDICTS)
 
 
 def _counts(source: str, outcomes: list[Outcome]) -> Iterator[str]:

@@ -55,7 +55,10 @@ def test_every_pair_of_options_has_a_case(name):
     assert not missing
 
 
-EXCLUSIVE: dict[str, tuple[tuple[str, str], ...]] = {}
+EXCLUSIVE: dict[str, tuple[tuple[str, str], ...]] = {
+    "var": (("unbiased", "correction"),),
+    "std": (("unbiased", "correction"),),
+}
 """Pairs of options of an operation of which one has no meaning beside the other."""
 
 
