@@ -242,7 +242,7 @@ def grad(
     for i, tensor in enumerate(inputs):
         if tensor not in found and not allow_unused:
             raise GradientError(f"grad: the outputs do not depend on inputs[{i}]; allow_unused=True gives None for it")
-    return tuple(_wrap(found[tensor].copy(), tensor.device, None, 0) if tensor in found else None for tensor in inputs)
+    return tuple(_wrap(found[tensor].copy(order="K"), tensor.device, None, 0) if tensor in found else None for tensor in inputs)
 
 
 def _seed(name: str, tensor: Tensor, gradient: Tensor | None) -> Array:
@@ -291,7 +291,7 @@ def _sweep(
         if tensor._node is not None:
             _collect(pending, newest, tensor._node, tensor._index, array)
         else:
-            leaves[tensor] = _plus(leaves[tensor], array) if tensor in leaves else array.copy()
+            leaves[tensor] = _plus(leaves[tensor], array) if tensor in leaves else array.copy(order="K")
 
     while newest:
         node = heappop(newest)[1]
@@ -439,7 +439,7 @@ def _show(node: Function, arrived: list[Array | None]) -> None:
         tensor, array = reference(), arrived[index]
         if tensor is not None and array is not None:
             former = tensor.grad
-            total = array.copy() if former is None else _plus(former.data, array)
+            total = array.copy(order="K") if former is None else _plus(former.data, array)
             tensor.grad = _wrap(total, node.device, None, 0)
 
 
