@@ -18,7 +18,7 @@ from minicnn.data import write_pgm
 DEVICE = ("--device", "reference")
 CONFIG = {
     "model": "resnet_orl", "options": {"widths": [4, 6], "depth": 6}, "image_size": [12, 10],
-    "train_per_subject": 6, "epochs": 2, "passes": 4, "batch_size": 10, "lr": 0.03, "mirror": True,
+    "train_per_subject": 6, "epochs": 2, "steps_per_epoch": 12, "batch_size": 10, "lr": 0.03, "mirror": True,
 }  # fmt: skip
 
 
@@ -153,7 +153,7 @@ def test_bad_input_for_other_commands_is_one_clear_sentence(arguments, text, tmp
 
 def test_training_prints_lines_and_fills_a_folder(run):
     first, *epochs, wrote, last = (run / "printed").read_text(encoding="utf-8").splitlines()
-    assert first == "resnet_orl: 30 pictures train, 20 test, 2 epochs of 4 × 30 pictures, folder run"
+    assert first == "resnet_orl: 30 pictures train, 20 test, folder run"
     line = r"epoch   {}/2  loss \d\.\d{{4}}  train [ \d]+\.\d %  test [ \d]+\.\d %  lr \d\.\de-\d\d +\d+ images/s"
     assert len(epochs) == 2
     assert all(re.fullmatch(line.format(i + 1), text) for i, text in enumerate(epochs))
@@ -173,7 +173,7 @@ def test_a_folder_with_a_run_is_kept(run, small_faces):
 
 def test_ctrl_c_saves_and_resuming_ends_with_the_same_bytes(run, small_faces):
     """Stop in the second of six epochs of 60 steps, as soon as the first one's line is there."""
-    values = {**CONFIG, "epochs": 6, "passes": 20, "augment": False}
+    values = {**CONFIG, "epochs": 6, "steps_per_epoch": 60, "augment": False}
     (run / "long.json").write_text(json.dumps(values))
     data = ["--data", str(small_faces), "--no-verify", *DEVICE]
     minicnn("train", "--config", "long.json", "--out", "whole", *data, folder=run)

@@ -69,10 +69,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seeds > 1 and not options.resume:
         runs.begin_folder(out, config)
     if not options.json:
-        print(
-            f"{config.model}: {len(train_data)} pictures train, {len(test_data)} test, {config.epochs} epochs of "
-            f"{config.passes} × {len(train_data)} pictures, folder {out}"
-        )
+        print(f"{config.model}: {len(train_data)} pictures train, {len(test_data)} test, folder {out}")
 
     def train_one(config: Config) -> Result:
         folder = out if options.seeds == 1 else out / f"seed-{config.seed}"

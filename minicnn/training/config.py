@@ -30,7 +30,7 @@ class Config:
     split_seed: int | None = None
     # training
     epochs: int = 20
-    passes: int = 5  # how often one epoch shows each picture
+    steps_per_epoch: int | None = None  # None: as many as show each picture once
     batch_size: int = 50
     optimizer: str = "adamw"
     lr: float = 4e-3
@@ -49,11 +49,12 @@ class Config:
         if not isinstance(self.options, Mapping) or not all(isinstance(key, str) for key in self.options):
             raise DTypeError(f"{name}: options must be a dict of the model's arguments, got {self.options!r}")
         object.__setattr__(self, "image_size", arguments.pair(name, "image_size", self.image_size, 1))
-        for field in ("train_per_subject", "epochs", "passes", "batch_size"):
+        for field in ("train_per_subject", "epochs", "batch_size"):
             arguments.integer(name, field, getattr(self, field), 1)
         arguments.integer(name, "seed", self.seed, 0)
-        if self.split_seed is not None:
-            arguments.integer(name, "split_seed", self.split_seed, 0)
+        for field, minimum in (("split_seed", 0), ("steps_per_epoch", 1)):
+            if getattr(self, field) is not None:
+                arguments.integer(name, field, getattr(self, field), minimum)
         for field in ("lr", "clip_norm"):
             arguments.number(name, field, getattr(self, field), 0, open_low=True)
         for field in ("weight_decay", "momentum"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,9 @@ def fit(
 ) -> History:
     """Train a classifier and return one row of numbers per epoch.
 
-    The data are data sets of pairs (input, label), not loaders. An epoch shows every item `passes` times, in
-    batches of `batch_size`; what is left over after the last whole batch waits for another pass. `config` is a
-    `Config` or a dict of some of its fields.
+    The data are data sets of pairs (input, label), not loaders; `config` is a `Config` or a dict of some of its
+    fields. Items come in batches of `batch_size`, in a new order each time all have been seen; what is left over
+    after the last whole batch waits for the next time. An epoch is `steps_per_epoch` batches, or one pass.
 
     With `out`, the folder holds a checkpoint and `metrics.csv` after each epoch, and on Ctrl-C after the step
     under way; `resume=True` goes on from there, and ends with the same bytes as a run that was not interrupted.
@@ -53,7 +54,7 @@ def fit(
     naming the first operation and layer, when the loss or a gradient is no number. Ctrl-C ends in Python's own
     KeyboardInterrupt.
     """
-    config = config if isinstance(config, Config) else from_dict(config or {})
+    config = _config(config)
     _check(model, train_data, test_data)
     run = _Run(model, train_data, test_data, config, None if out is None else Path(out))
     if resume:
@@ -68,6 +69,12 @@ def fit(
             if stop.requested:
                 raise KeyboardInterrupt
     return run.history
+
+
+def _config(config: Any) -> Config:
+    if not isinstance(config, (Config, Mapping, type(None))):
+        raise DTypeError(f"fit: config must be a Config or a dict of its fields, got {type(config).__name__}")
+    return config if isinstance(config, Config) else from_dict(config or {})
 
 
 def _check(model: Any, train_data: Any, test_data: Any) -> None:
@@ -96,7 +103,7 @@ class _Run:
             train, config.batch_size, shuffle=True, seed=config.seed,
             drop_last=len(train) >= config.batch_size, device=self.parameters[0].device,
         )  # fmt: skip
-        self.steps = len(self.loader) * config.passes  # of an epoch
+        self.steps = config.steps_per_epoch or len(self.loader)  # of an epoch
         self.scheduler = scheduler(config, self.optimizer, self.steps * config.epochs)
         self.classes = list(getattr(train, "classes", []))
         self.history = History()
@@ -131,13 +138,12 @@ class _Run:
         }, speed
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the batches of this epoch that have not been used yet."""
-        first, skip = divmod(self.step, len(self.loader))
-        for i in range(first, self.config.passes):
-            self.loader.epoch = self.epoch * self.config.passes + i
-            for number, batch in enumerate(self.loader):
-                if i > first or number >= skip:
-                    yield _pair(batch)
+        """Yield the batches of this epoch that have not been used yet; its epochs are not the loader's passes."""
+        while self.step < self.steps:
+            self.loader.epoch, used = divmod(self.epoch * self.steps + self.step, len(self.loader))
+            left = self.steps - self.step
+            for batch in islice(self.loader, used, used + left):
+                yield _pair(batch)
 
     def train_step(self, x: Tensor, y: Tensor) -> None:
         """Forward, loss, backward, update: what all training is."""
@@ -199,7 +205,7 @@ class _Run:
             raise CheckpointError("fit: resume=True needs out=, the folder of the run")
         path = self.folder / CHECKPOINT
         state = load(path)
-        if not isinstance(state, dict) or "config" not in state:
+        if not isinstance(state, dict) or not state.keys() >= {"config", "items", "history", "sums"}:
             raise CheckpointError(f"fit: {path} is not the checkpoint of a run")
         saved = {**state["config"], "train_data": state["items"]}
         ours = {**self.config.to_dict(), "train_data": len(self.loader.dataset)}

@@ -22,7 +22,7 @@ def tiny() -> dict[str, Any]:
     """A run of 3 × 8 steps on the small faces, with everything that draws random numbers."""
     return {
         "model": "resnet_orl", "options": {"widths": [4, 6], "depth": 6, "dropout": 0.1}, "image_size": [12, 10],
-        "train_per_subject": 6, "epochs": 3, "passes": 2, "batch_size": 7, "lr": 0.03, "mirror": True,
+        "train_per_subject": 6, "epochs": 3, "steps_per_epoch": 8, "batch_size": 7, "lr": 0.03, "mirror": True,
     }  # fmt: skip
 
 

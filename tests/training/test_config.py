@@ -49,7 +49,7 @@ def test_a_recipe_is_changed_by_name():
         ({"image_size": "small"}, DTypeError, "config: image_size must be a whole number, got 'small'"),
         ({"epochs": 0}, ShapeError, "config: epochs is 0, needs at least 1"),
         ({"epochs": "3"}, DTypeError, "config: epochs must be a whole number, got '3'"),
-        ({"passes": 0}, ShapeError, "config: passes is 0, needs at least 1"),
+        ({"steps_per_epoch": 0}, ShapeError, "config: steps_per_epoch is 0, needs at least 1"),
         ({"batch_size": 0}, ShapeError, "config: batch_size is 0, needs at least 1"),
         ({"train_per_subject": 0}, ShapeError, "config: train_per_subject is 0, needs at least 1"),
         ({"seed": -1}, ShapeError, "config: seed is -1, needs at least 0"),

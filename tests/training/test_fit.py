@@ -32,6 +32,18 @@ class Pairs:
         return self.inputs[index], int(self.labels[index])
 
 
+class Recorded(nn.Linear):
+    """A layer that remembers its inputs."""
+
+    def __init__(self) -> None:
+        super().__init__(3, 2)
+        self.seen = []
+
+    def forward(self, x):
+        self.seen.append(x.numpy().copy())
+        return super().forward(x)
+
+
 def blobs(count: int = 12, features: int = 3) -> Pairs:
     rng = np.random.default_rng(3)
     labels = np.arange(count) % 2
@@ -66,7 +78,7 @@ def test_a_run_computes_what_pytorch_computes(optimizer, schedule):
     # One batch holds all items, so that their order changes nothing but rounding.
     data = blobs()
     choices = {
-        "epochs": 4, "passes": 3, "batch_size": 12, "lr": 0.05, "weight_decay": 0.03, "clip_norm": 0.5,
+        "epochs": 4, "steps_per_epoch": 3, "batch_size": 12, "lr": 0.05, "weight_decay": 0.03, "clip_norm": 0.5,
         "label_smoothing": 0.1, "optimizer": optimizer, "schedule": schedule,
     }  # fmt: skip
     mc.manual_seed(1)
@@ -105,25 +117,32 @@ def test_a_run_computes_what_pytorch_computes(optimizer, schedule):
     np.testing.assert_allclose(history["lr"], rates[2::3], rtol=1e-9)
 
 
-def test_an_epoch_shows_every_item_as_often_as_it_says():
+def test_an_epoch_shows_every_item_once_or_has_the_steps_it_is_given():
     data = blobs(12)
-    fit(nn.Linear(3, 2), data, None, {"epochs": 2, "passes": 3, "batch_size": 4})
-    assert sorted(data.asked) == sorted(list(range(12)) * 6)
+    fit(nn.Linear(3, 2), data, None, {"epochs": 2, "batch_size": 4})
+    assert sorted(data.asked[:12]) == sorted(data.asked[12:]) == [*range(12)]
+    data = blobs(12)
+    model = Recorded()
+    fit(model, data, None, {"epochs": 3, "steps_per_epoch": 5, "batch_size": 4})
+    shown = np.concatenate(model.seen)
+    assert len(model.seen) == 15
+    for begin in range(0, 60, 12):  # five passes, though an epoch ends in the midst of one
+        np.testing.assert_array_equal(np.sort(shown[begin : begin + 12], 0), np.sort(data.inputs, 0))
 
 
 def test_the_rest_after_the_last_whole_batch_is_left_out_but_not_a_small_set():
     data = blobs(11)
-    fit(nn.Linear(3, 2), data, None, {"epochs": 1, "passes": 1, "batch_size": 4})
+    fit(nn.Linear(3, 2), data, None, {"epochs": 1, "batch_size": 4})
     assert len(set(data.asked)) == 8
     data = blobs(3)
-    fit(nn.Linear(3, 2), data, None, {"epochs": 1, "passes": 1, "batch_size": 4})
+    fit(nn.Linear(3, 2), data, None, {"epochs": 1, "batch_size": 4})
     assert sorted(data.asked) == [0, 1, 2]
 
 
 def test_reports_and_progress():
     rows, steps = [], []
     history = fit(
-        nn.Linear(3, 2), blobs(12), blobs(4), {"epochs": 2, "passes": 2, "batch_size": 5},
+        nn.Linear(3, 2), blobs(12), blobs(4), {"epochs": 2, "steps_per_epoch": 4, "batch_size": 5},
         report=lambda row, speed: rows.append((row, speed)), progress=lambda *step: steps.append(step),
     )  # fmt: skip
     assert [row for row, _ in rows] == history.rows
@@ -135,7 +154,7 @@ def test_frozen_parameters_stay_and_batch_norm_keeps_statistics():
     model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
     model[0].requires_grad_(False)
     before = model[0].weight.numpy().copy()
-    fit(model, blobs(), None, {"epochs": 1, "passes": 2, "batch_size": 6})
+    fit(model, blobs(), None, {"epochs": 2, "batch_size": 6})
     np.testing.assert_array_equal(model[0].weight.numpy(), before)
     assert model[1].num_batches_tracked.item() == 4
 
@@ -143,7 +162,7 @@ def test_frozen_parameters_stay_and_batch_norm_keeps_statistics():
 def test_the_model_decides_the_device():
     model = nn.Linear(3, 2)
     with mc.use_device("cpu"):
-        fit(model, blobs(), blobs(), {"epochs": 1, "passes": 1})
+        fit(model, blobs(), blobs(), {"epochs": 1})
     assert model.weight.device == "reference"
 
 
@@ -240,7 +259,7 @@ def test_it_trains_in_a_thread_where_signals_cannot_be_caught():
     histories = []
     model = nn.Linear(3, 2)
     thread = threading.Thread(
-        target=lambda: histories.append(fit(model, blobs(), None, {"epochs": 1, "passes": 1}))
+        target=lambda: histories.append(fit(model, blobs(), None, {"epochs": 1}))
     )
     thread.start()
     thread.join()
@@ -297,7 +316,7 @@ def test_a_checkpoint_of_something_else_is_refused(tiny, small_data, tmp_path):
 )  # fmt: skip
 def test_refusals(model, train, test, error, text):
     with pytest.raises(error) as caught:
-        fit(model, train, test, {"epochs": 1, "passes": 1, "batch_size": 2})
+        fit(model, train, test, {"epochs": 1, "batch_size": 2})
     assert str(caught.value).startswith(text)
 
 
@@ -316,6 +335,11 @@ def test_an_empty_batch_is_refused():
 def test_an_unknown_field_is_refused():
     with pytest.raises(DataError, match="config: 'learning_rate' is unknown; there are model, options"):
         fit(nn.Linear(3, 2), blobs(), None, {"learning_rate": 1})
+
+
+def test_a_config_of_another_kind_is_refused():
+    with pytest.raises(DTypeError, match="fit: config must be a Config or a dict of its fields, got int"):
+        fit(nn.Linear(3, 2), blobs(), None, 5)
 
 
 # NaN

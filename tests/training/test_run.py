@@ -33,7 +33,7 @@ def test_a_run_fills_its_folder_and_is_opened_again(tiny, small_data, tmp_path):
 
 
 def test_the_same_run_gives_the_same_bytes_of_every_file(tiny, small_data, tmp_path):
-    config = from_dict({**tiny, "epochs": 1, "passes": 1})
+    config = from_dict({**tiny, "epochs": 1, "steps_per_epoch": 4})
     train(config, *small_data, tmp_path / "a")
     before = files(tmp_path / "a")
     with pytest.raises(DataError, match="already holds a run; go on with it by --resume"):
@@ -47,7 +47,7 @@ def test_the_same_run_gives_the_same_bytes_of_every_file(tiny, small_data, tmp_p
 
 
 def test_runs_of_several_seeds(tiny, small_data):
-    config = from_dict({**tiny, "epochs": 1, "passes": 1, "seed": 4})
+    config = from_dict({**tiny, "epochs": 1, "steps_per_epoch": 4, "seed": 4})
     results = seeds(config, 2, lambda one: train(one, *small_data))
     assert [result.config.seed for result in results] == [4, 5]
     assert results[0].history["loss"] != results[1].history["loss"]
@@ -82,7 +82,7 @@ def test_what_is_no_run_is_refused(tmp_path, tiny, small_data):
 
 
 def test_a_checkpoint_of_another_network_is_refused(tiny, small_data, tmp_path):
-    config = from_dict({**tiny, "epochs": 1, "passes": 1})
+    config = from_dict({**tiny, "epochs": 1, "steps_per_epoch": 4})
     train(config, *small_data, tmp_path)
     values = {**config.to_dict(), "options": {"widths": [4, 7], "depth": 6}}
     (tmp_path / "config.json").write_text(json.dumps(values))
