@@ -106,16 +106,13 @@ def mean(n: Node) -> Any:
 
 @adapter("Div")
 def div(n: Node) -> Any:
-    if n[0].dtype.kind == "f":
-        return F.div(n[0], n[1])
-    if (n[0].numpy() < 0).any() or (n[1].numpy() < 0).any():
-        raise Outside("whole numbers are divided towards 0; minicnn divides them as floats, or rounds down")
-    return F.floor_divide(n[0], n[1])
+    return F.div(n[0], n[1], rounding_mode=None if n[0].dtype.kind == "f" else "trunc")
 
 
 @adapter("Mod")
 def mod(n: Node) -> Any:
-    n.only(fmod=0)
+    if n.get("fmod", 0):  # the sign of the dividend
+        return n[0] - n[1] * F.div(n[0], n[1], rounding_mode="trunc")
     return F.remainder(n[0], n[1])
 
 

@@ -16,13 +16,9 @@ import torch
 import minicnn as mc
 import minicnn.functional as F
 from minicnn.errors import MinicnnError, ShapeError
-from tests.conformance.refusals import ACCEPTED, LIMITS, reason
+from tests.conformance.refusals import ACCEPTED, LIMITS, Outside, reason
 from tests.conformance.table import Outcome
 from tests.ops.test_operations import assert_close
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    from torch.testing._internal.common_methods_invocations import op_db
 
 FLOATS = (torch.float64, torch.float32)
 OTHERS = (torch.int64, torch.int32, torch.uint8, torch.bool)
@@ -106,10 +102,19 @@ def function_of(entry: Any) -> Callable[..., Any] | None:
 
 
 @cache
+def entries() -> list[Any]:
+    """Return PyTorch's operators with their samples; imported here, since that takes seconds and gives warnings."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from torch.testing._internal.common_methods_invocations import op_db
+    return list(op_db)
+
+
+@cache
 def forms() -> tuple[Form, ...]:
     """Return every form of every operator that minicnn has."""
     found = []
-    for entry in op_db:
+    for entry in entries():
         function = function_of(entry)
         variant = f"{entry.name}.{entry.variant_test_name}" if entry.variant_test_name else entry.name
         if function is None or variant in LEFT_OUT:
@@ -159,6 +164,8 @@ class Copies:
             return slice(self.of(value.start), self.of(value.stop), self.of(value.step))
         if isinstance(value, torch.Size):
             return tuple(value)
+        if isinstance(value, torch.memory_format) and self.types:
+            raise Outside("a memory_format is an object of PyTorch's")
         if isinstance(value, torch.dtype) and self.types:
             return self.types.get(value, value)
         return type(value)(map(self.of, value)) if isinstance(value, (list, tuple)) else value
@@ -343,7 +350,7 @@ def judge(form: Form, label: str, sample: Any, device: str) -> Outcome:
         warnings.simplefilter("error")
         try:
             actual = minicnn_run(form, sample, device, cotangents)
-        except MinicnnError as error:
+        except (MinicnnError, Outside) as error:
             why = "" if expected is None else reason(LIMITS, form.name, str(error))
             return outcome("passed" if expected is None else "refused" if why else "wrong", str(error), why)
         except Exception as error:  # whatever it is, it is the finding
