@@ -26,6 +26,8 @@ def main() -> int:
                 outcomes += (onnx_nodes.judge(node, device) for device in devices)
     for line in table.lines(outcomes):
         print(line)
+    if not options.pattern and options.source != "pytorch":
+        print("ONNX's operators that minicnn does not have:", *onnx_nodes.without_adapter())
     return int(any(o.verdict == "wrong" for o in outcomes))
 
 

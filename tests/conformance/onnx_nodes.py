@@ -647,5 +647,5 @@ def judge(case: NodeCase, device: str) -> Outcome:
 
 
 def without_adapter() -> Iterator[str]:
-    """Yield the ONNX operators of the cases that minicnn does not have."""
+    """Yield the operators of ONNX's cases that minicnn does not have; a graph that needs one is not run."""
     yield from sorted({n.op_type for c in collected() for n in c.model.graph.node} - set(ADAPTERS))
