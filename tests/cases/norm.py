@@ -91,7 +91,8 @@ CASES: list[Case] = [
     case("normalize", normal(2, 3, 5, 4), p=1.5, eps=100.0),  # eps is larger than the norm
     case("normalize", normal(4, 3), dim=0, eps=1.5),
     case("normalize", exact([[0.0, -0.0, 0.0], [1.0, 0.0, -1.0], [1e-20, 0.0, 0.0], [3.0, 4.0, 0.0]]), smooth=False),
-    case("normalize", exact([[0.0, -0.0, 0.0], [1.0, 0.0, -1.0], [1e-20, 0.0, 0.0], [3.0, 4.0, 0.0]]), INF, smooth=False),
+    case("normalize", exact([[0.0, -0.0, 0.0], [1.0, 0.0, -1.0], [1e-20, 0.0, 0.0], [3.0, 4.0, 0.0]]), INF,
+         smooth=False),
     case("normalize", exact([[0.0, -0.0, 0.0], [1.0, 0.0, -1.0]]), 1, smooth=False),
     case("normalize", exact([[INF, 1.0, 0.0], [NAN, 0.0, -1.0], [3.0, 4.0, 0.0], [0.0, 0.0, 1.0]]), smooth=False),
     case("normalize", normal(0, 3)),
