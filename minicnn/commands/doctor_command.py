@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Examine and report."""
+    if not options.json:
+        print("trying each device; the first time kernels are compiled …", file=sys.stderr)
     found = examine()
     print(json.dumps(found) if options.json else _text(found))
     return 0 if found["ready"] else 1

@@ -59,6 +59,8 @@ def fit(
     run = _Run(model, train_data, test_data, config, None if out is None else Path(out))
     if resume:
         run.restore()
+    else:
+        run.refuse_to_overwrite()
     with Interruption() as stop:
         while run.epoch < config.epochs:
             row, speed = run.train_epoch(stop, progress)
@@ -198,6 +200,13 @@ class _Run:
             "config": self.config.to_dict(),
         })  # fmt: skip
         write_atomically(self.folder / METRICS, self.history.to_csv().encode())
+
+    def refuse_to_overwrite(self) -> None:
+        """Leave the checkpoint of another run alone."""
+        if self.folder is not None and (self.folder / CHECKPOINT).exists():
+            raise CheckpointError(
+                f"fit: {self.folder} holds the {CHECKPOINT} of a run; go on with it by resume=True, or name another out="
+            )
 
     def restore(self) -> None:
         """Go on where the checkpoint was written."""

@@ -281,6 +281,14 @@ def test_only_the_same_run_is_resumed(tiny, small_data, tmp_path):
         run(tiny, small_data, tmp_path / "nothing", resume=True)
 
 
+def test_a_run_is_not_overwritten(tiny, small_data, tmp_path):
+    run({**tiny, "epochs": 1}, small_data, tmp_path)
+    before = bytes_of(tmp_path)
+    with pytest.raises(CheckpointError, match=r"fit: .* holds the checkpoint\.safetensors of a run; go on with it by"):
+        run({**tiny, "epochs": 1}, small_data, tmp_path)
+    assert bytes_of(tmp_path) == before
+
+
 def test_a_checkpoint_of_something_else_is_refused(tiny, small_data, tmp_path):
     mc.save(tmp_path / "checkpoint.safetensors", {"model": {}})
     with pytest.raises(CheckpointError, match="is not the checkpoint of a run"):
