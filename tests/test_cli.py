@@ -209,6 +209,10 @@ def test_several_seeds_give_mean_and_deviation_and_are_resumed_together(run, sma
     printed = minicnn("train", "--resume", "several", *arguments, folder=run)
     assert re.search(r"test accuracy \d+\.\d\d ± \d+\.\d\d % \(mean ± sd of 2 seeds: [\d.]+, [\d.]+\)", printed)
     assert (run / "several" / "seed-6" / "checkpoint.safetensors").read_bytes() == kept
+    text = minicnn("train", "--resume", "several", *arguments[:-2], folder=run, code=2)
+    assert text.startswith("minicnn train: several holds runs of several seeds; go on with all by --seeds N")
+    text = minicnn("train", "--resume", "run", *arguments, folder=run, code=2)
+    assert text == "minicnn train: run holds one run; --seeds does not go with it\n"
     text = minicnn("eval", "several", *arguments[:-2], folder=run, code=2)
     assert re.search(r"several has no checkpoint\.safetensors: name one of its runs, such as several.seed-5", text)
 

@@ -83,7 +83,8 @@ def run(options: argparse.Namespace) -> int:
         results = runs.seeds(config, options.seeds, train_one)
     except KeyboardInterrupt:
         several = f" --seeds {options.seeds}" if options.seeds > 1 else ""
-        raise KeyboardInterrupt(f"; go on with: minicnn train --resume {out}{several}") from None
+        hint = f"; go on with: minicnn train --resume {out}{several}" if (out / runs.CONFIG).exists() else ""
+        raise KeyboardInterrupt(hint) from None
     _print_result(options, config, results, out)
     return 0
 
@@ -112,14 +113,20 @@ def _chosen(options: argparse.Namespace) -> Config:
 def _resumed(options: argparse.Namespace) -> Config:
     """Return the config of the folder to be resumed; refuse options that would be passed over."""
     from ..errors import DataError
-    from ..training.run import read_config
+    from ..training.run import has_checkpoint, read_config
 
     given = [name for name in (*FIELDS, "recipe", "config", "dropout", "out") if getattr(options, name) is not None]
     given += ["no_augment"] if options.no_augment else []
     if given:
         option = given[0].replace("_", "-")
         raise DataError(f"--resume takes all choices from {options.resume}; --{option} does not go with it")
-    return read_config(Path(options.resume))
+    folder = Path(options.resume)
+    config = read_config(folder)
+    if options.seeds == 1 and list(folder.glob("seed-*")):
+        raise DataError(f"{folder} holds runs of several seeds; go on with all by --seeds N, or with one by its folder")
+    if options.seeds > 1 and has_checkpoint(folder):
+        raise DataError(f"{folder} holds one run; --seeds does not go with it")
+    return config
 
 
 def _free(folder: Path) -> Path:
