@@ -205,7 +205,7 @@ class _Run:
         """Leave the checkpoint of another run alone."""
         if self.folder is not None and (self.folder / CHECKPOINT).exists():
             raise CheckpointError(
-                f"fit: {self.folder} holds the {CHECKPOINT} of a run; go on with it by resume=True, or name another out="
+                f"fit: {self.folder} holds the {CHECKPOINT} of a run; go on with it by resume=True, or name another out"
             )
 
     def restore(self) -> None:
