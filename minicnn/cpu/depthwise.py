@@ -17,7 +17,7 @@ import numpy as np
 
 from . import settings
 from .threads import flat, kernel, scratch
-from .vectors import lanes, vfill, vload, vload_part, vstore, vstore_part, vzero
+from .vectors import lanes, vload, vload_part, vstore_part, vzero
 
 if TYPE_CHECKING:
     from .direct import Shape

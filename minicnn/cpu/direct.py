@@ -223,8 +223,8 @@ def _pack_kernel(first, end, w, s, K, columns, group_step, column_step, k_step, 
             for k in range(k0, k0 + 1 if joined else k1):
                 source = gp // s.panels * group_step + column * column_step + k * k_step
                 length = (k1 - k0) * T if joined else T
-                if length == 1:
-                    vstore(out, base + k * s.width + v, vload_part(w, source, n))  # 1 × 1: columns are neighbours
+                if column_step == 1:
+                    vstore(out, base + k * s.width + v, vload_part(w, source, n))  # 1 × 1, columns are neighbours
                     continue
                 for e in range(0, length, L):
                     m = min(L, length - e)
@@ -484,23 +484,26 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, segments, sums, sums_
 
 @kernel
 def _finish_kernel(first, end, sums, sums_size, splits, s, rows, tap_at, dw, spare):  # type: ignore[no-untyped-def]  # a body
-    """dw[o, c, tap] = Σ over shares of their sums; a piece is one channel c of one panel."""
+    """dw[o, c, tap] = Σ over shares of their sums; a piece is 16 channels of one panel."""
     Cg, Og, T, L = s.C // s.groups, s.O // s.groups, len(tap_at), lanes(sums)
+    blocks = (Cg + 15) // 16
     for piece in range(first, end):
-        gp, c, square = piece // Cg, piece % Cg, piece * L * L
+        gp, c0, square = piece // blocks, piece % blocks * 16, piece * L * L
         g, column = gp // s.panels, gp % s.panels * s.width
+        length = min(16, Cg - c0) * T  # numbers that follow each other in dw
         for v in range(0, min(s.width, Og - column), L):
-            for t0 in range(0, T, L):
-                m = min(L, T - t0)
-                for t in range(m):
-                    source = (gp * rows + tap_at[t0 + t] + c) * s.width + v
+            for e in range(0, length, L):
+                m = min(L, length - e)
+                for i in range(m):
+                    c, t = c0 + (e + i) // T, (e + i) % T
+                    source = (gp * rows + tap_at[t] + c) * s.width + v
                     total = vload(sums, source)
-                    for i in range(1, splits):
-                        total = total + vload(sums, source + i * sums_size)
-                    vstore(spare, square + t * L, total)
+                    for k in range(1, splits):
+                        total = total + vload(sums, source + k * sums_size)
+                    vstore(spare, square + i * L, total)
                 vtranspose(spare, square)
                 for j in range(min(L, Og - column - v)):
-                    target = ((g * Og + column + v + j) * Cg + c) * T + t0
+                    target = ((g * Og + column + v + j) * Cg + c0) * T + e
                     vstore_part(dw, target, vload(spare, square + j * L), m)
 
 
@@ -509,6 +512,7 @@ def weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
     p = gradient_plan(s, settings.threads())
     Cg, L, panels = s.C // s.groups, lanes_of(s.dtype), s.groups * p.sizes.panels
     dw = np.empty((s.O, Cg, *s.kernel), s.dtype)
+    blocks = panels * -(-Cg // 16)
     splits, sums_size = p.sizes.pixel_splits, panels * p.rows * p.sizes.width
     shares = splits * p.sizes.panel_splits
     db = np.empty((splits, s.groups, p.sizes.panels * p.sizes.width), s.dtype)
@@ -516,12 +520,12 @@ def weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
         scratch(splits * sums_size, s.dtype) as sums,
         scratch(shares * p.buffer, s.dtype) as buffer,
         scratch(shares * p.patch, s.dtype) as patch,
-        scratch(max(shares * p.block * p.sizes.width, panels * Cg * L * L), s.dtype) as packed,
+        scratch(max(shares * p.block * p.sizes.width, blocks * L * L), s.dtype) as packed,
         scratch(shares * p.block, np.int64) as tables,
     ):
         _weight_gradient_kernel(shares, tile("outer", p.V, s.dtype), flat(x), flat(dy), p.sizes, p.segments, sums,
                                 sums_size, db.reshape(-1), buffer, p.buffer, patch, p.patch, packed, tables,
                                 p.block)  # fmt: skip
-        _finish_kernel(panels * Cg, sums, sums_size, splits, p.sizes, p.rows, p.tap_at, dw.reshape(-1),
+        _finish_kernel(blocks, sums, sums_size, splits, p.sizes, p.rows, p.tap_at, dw.reshape(-1),
                        packed)  # fmt: skip
     return dw, db.sum(0)[:, : s.O // s.groups].reshape(-1)

@@ -98,6 +98,7 @@ def test_many_more_shapes():
 @pytest.mark.parametrize("filters", [1, 7, 16, 40, 63, 64, 129])
 def test_channels_that_are_no_multiple_of_the_vector(C, filters):
     check(2, C, 6, 7, filters, (3, 3), padding=((1, 1), (1, 1)))
+    check(2, C, 6, 7, filters, (1, 1))
 
 
 @pytest.mark.full
