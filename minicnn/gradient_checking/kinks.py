@@ -165,11 +165,13 @@ def _violated(
         curvatures.append(0.0 if abs(up - down) <= tolerance else up - down)
         beyond = max(says - max(up, down), min(up, down) - says)
         if not beyond <= tolerance:
-            outside.append((beyond, abs(up - down)))
+            outside.append((beyond, abs(up - down), says != 0))
     if not outside:
         return False
     regular = min(curvatures) >= 0 or max(curvatures) <= 0
-    clear = any(beyond >= 0.5 * width for beyond, width in outside)
+    # A little outside may still be a chain of right choices whose kinks partly cancel, or two branches that both
+    # leave the kink itself to the other (then it is 0).
+    clear = any(beyond >= (0.1 if chosen else 0.5) * width for beyond, width, chosen in outside)
     if point.subject.composed or not regular or not clear:
         verdict.mixed = True
         return False
