@@ -127,7 +127,10 @@ class Gradient:
     def __str__(self) -> str:
         if self.passed:
             return f"{self.name} {self.shape}: right ({self.how})"
-        count = f", {len(self.elements)} of {int(np.prod(self.shape))} elements" if self.elements else ""
+        size = int(np.prod(self.shape))
+        measured = size if self.numeric is None else int(np.isfinite(self.numeric).sum()) or size
+        of = f"{size} elements" if measured == size else f"the {measured} elements measured one by one, of {size}"
+        count = f", {len(self.elements)} of {of}" if self.elements else ""
         return f"{self.name} {self.shape}: WRONG{count}" + (f" {self.where}" if self.where else "")
 
 

@@ -44,7 +44,8 @@ def test_two_outputs_of_a_plain_pair() -> None:
 
 
 def test_module_with_parameters_and_running_statistics() -> None:
-    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(48, 3))
+    layers = [nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.3), nn.Flatten(), nn.Linear(48, 3)]
+    net = nn.Sequential(*layers)
     before = {k: v.numpy().copy() for k, v in net.state_dict().items()}
     labels = mc.tensor([0, 2])
     report = mc.gradcheck(lambda x: F.cross_entropy(net(x), labels), [mc.tensor(X.astype(np.float32))])
