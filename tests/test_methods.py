@@ -166,10 +166,11 @@ def test_every_method_with_the_name_of_an_operation_was_called_and_has_its_defau
     for name in named - {"to", "where", "split"}:
         method = inspect.signature(getattr(Methods, name)).parameters
         function = inspect.signature(getattr(F, name)).parameters
+        sizes = any(parameter.kind.name == "VAR_POSITIONAL" for parameter in method.values())
         for parameter in method.values():
-            if parameter.name in function and parameter.name not in ("self", "input"):
+            if parameter.name in function and parameter.name not in ("self", "input") and not sizes:
                 assert parameter.default == function[parameter.name].default, f"{name}: {parameter.name}"
-                assert parameter.kind == function[parameter.name].kind or parameter.kind.name == "VAR_POSITIONAL"
+                assert parameter.kind == function[parameter.name].kind
 
 
 def test_methods_that_are_no_operation():
