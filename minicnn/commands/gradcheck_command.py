@@ -1,25 +1,31 @@
-"""Check the gradients of what stands in a file: FILE::NAME.
+"""Check the gradients of what stands in files: FILE::NAME, in a process with limits on time and memory.
 
-Exit code 0: the gradients are right; 1: they are wrong; 2: the file or the name cannot be read.
+NAME is a pair NAME_forward and NAME_backward of NumPy functions, a function of Tensors, a Function or a module.
+The inputs come from --cases, or from NAME_inputs(rng) in the file, or usual shapes are tried.
+Exit code 0: the gradients are right; 1: wrong, crashed, or out of time or memory; 2: the file, the name or the
+cases cannot be read.
 """
 
 from __future__ import annotations
 
 import argparse
 
-EXAMPLE = "minicnn gradcheck my_layer.py::my_layer --json report.json"
+EXAMPLE = "minicnn gradcheck student.py::conv_backward student.py::relu_backward --json report.json"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("target", metavar="FILE::NAME")
-    parser.add_argument("--json", metavar="FILE", help="write the report there")
-    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("target", metavar="FILE::NAME", nargs="+")
+    parser.add_argument("--json", metavar="FILE", help="write the reports there")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="of the inputs and of the search")
+    parser.add_argument("--cases", metavar="FILE", help="Python file: CASES = {name: [function of rng, ...]}; or JSON")
+    parser.add_argument("--mode", choices=("auto", "full", "stratified", "directional"), default="full")
+    parser.add_argument("--time", type=float, default=60.0, metavar="S", help="seconds for each target (default 60)")
+    parser.add_argument("--memory", type=int, default=4096, metavar="MIB", help="of address space (default 4096)")
 
 
 def run(options: argparse.Namespace) -> int:
     """Check as the options say."""
     from ..gradient_checking import command
 
-    arguments = [options.target, "--seed", str(options.seed)]
-    return command.main([*arguments, "--json", options.json] if options.json else arguments)
+    return command.run(options)

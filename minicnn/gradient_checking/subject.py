@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import PurePath
 from typing import Any
 
 import numpy as np
@@ -121,11 +122,14 @@ def blamed(what: str) -> Iterator[None]:
 
 
 def _line(error: BaseException) -> str:
-    trace = error.__traceback__
-    last = None
+    """Return the last line of the user's own code that an error went through."""
+    trace, found = error.__traceback__, ""
     while trace is not None:
-        last, trace = trace, trace.tb_next
-    return "" if last is None else f"{last.tb_frame.f_code.co_filename.rpartition('/')[2]}, line {last.tb_lineno}"
+        file = trace.tb_frame.f_code.co_filename
+        if "site-packages" not in file and "gradient_checking" not in file:
+            found = f"{PurePath(file).name}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    return found
 
 
 def input_names(function: Callable[..., Any], count: int) -> list[str]:

@@ -56,7 +56,8 @@ def lost_precision(e: Evidence) -> list[Finding]:
         if np.array_equal(np.round(a, digits), a) and np.abs(a - e.numeric)[mask].max() <= 0.6 * 10.0**-digits:
             text = f"precision is lost: the gradient was rounded to {digits} digits after the point"
             return [(0.97, Diagnosis("lost precision", text, f"relative errors up to {largest:.2g}", e.name))]
-    if largest < 3e-3 and np.median(relative) > 1e-9 and np.ptp(a[mask] / e.numeric[mask]) > 0.3 * largest:  # no common factor: it scatters
+    scatters = np.ptp(a[mask] / e.numeric[mask]) > 0.3 * largest  # no common factor
+    if largest < 3e-3 and typical > 1e-9 and scatters:
         guess = "float32" if typical < 1e-5 else "float16"
         text = f"precision is lost, as in {guess} arithmetic"
         return [(0.8, Diagnosis("lost precision", text, f"relative errors scatter around {typical:.2g}", e.name))]
