@@ -34,6 +34,7 @@ CASES: list[Case] = [
          output_padding=1),
     case("conv_transpose2d", normal(1, 2, 3, 5), normal(2, 3, 2, 3), normal(3), stride=3, padding=1, dilation=2),
     case("conv_transpose2d", normal(1, 1, 1, 1), normal(1, 1, 1, 1)),
+    case("conv_transpose2d", normal(2, 2, 3, 5), normal(2, 3, 2, 3), normal(3), stride=(4, 5)),  # gaps between windows
     case("conv_transpose2d", normal(0, 2, 3, 5), normal(2, 3, 2, 3)),
     case("unfold", normal(2, 3, 5, 7), (2, 3)),
     case("unfold", normal(2, 3, 5, 7), 2, dilation=(2, 3), padding=(1, 0)),
