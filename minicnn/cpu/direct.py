@@ -223,7 +223,7 @@ def _pack_kernel(first, end, w, s, K, columns, group_step, column_step, k_step, 
             for k in range(k0, k0 + 1 if joined else k1):
                 source = gp // s.panels * group_step + column * column_step + k * k_step
                 length = (k1 - k0) * T if joined else T
-                if column_step == 1:
+                if column_step == 1 and not joined:
                     vstore(out, base + k * s.width + v, vload_part(w, source, n))  # 1 × 1, columns are neighbours
                     continue
                 for e in range(0, length, L):
