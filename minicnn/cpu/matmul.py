@@ -6,6 +6,7 @@ what counts is that W is read once, and never copied as a whole:
     y = x Wᵀ    as yᵀ = W · xᵀ: the tile's rows are W's, read where they are; the panels are the turned x.
                 Up to DOT_ROWS rows of x: sums of products along K, for panels would be nearly empty.
     dx = dy W   the tile's rows are dy's; blocks of W are copied into panels, which stay in the cache.
+                Up to FEW_ROWS rows of dy: four rows of W after the other are added to dx.
     dW = dyᵀ x  the tile's rows are the turned dy's, the panels are x's.
 
 The last two are one loop, C = A · B, and so is the first with panels that are ready. matmul of two matrices
@@ -30,14 +31,15 @@ from . import settings
 from .microkernel import TILE_ROWS, rows_tiles, tile
 from .registers import load, store
 from .threads import flat, kernel, scratch
-from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vsum, vtranspose
+from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vsum, vtranspose, vzero
 
 Array = Any
 Needs = tuple[bool, ...]
 
 DOT_ROWS = 8
+FEW_ROWS = 4  # of A, for which the panels of B would cost more than they save
 BLOCK_BYTES = 256 * 1024  # a block of B, which stays in the second-level cache
-REDUCTION = 128  # rows of a block that is copied from B: few, so that it reads long runs
+REDUCTION = 64  # rows of a block that is copied from B: few, so that it reads long runs
 GROUP = 4  # tiles of A on one panel, then comes the next panel: rows of A and C stay near
 COPY = 3  # what it costs to copy a row of B, in rows of A
 
@@ -86,10 +88,13 @@ def product_kernel(first, end, address, s, a, b, c, rows, c_rows, zeros, block, 
                     at, step = share * block_size, length * s.width
                     for q in range(length):
                         for p in range(p0, p1):
-                            target, column = at + (p - p0) * step + q * s.width, p * s.width
-                            for v in range(0, s.width, L):
-                                value = load(b, (q0 + q) * s.P + column + v, s.P - column - v)
-                                vstore(block, target + v, value)
+                            target, origin = at + (p - p0) * step + q * s.width, (q0 + q) * s.P + p * s.width
+                            if (p + 1) * s.width <= s.P:
+                                for v in range(0, s.width, L):
+                                    vstore(block, target + v, vload(b, origin + v))
+                            else:
+                                for v in range(0, s.width, L):
+                                    vstore(block, target + v, load(b, origin + v, s.P - p * s.width - v))
                 for t in range(first_tile, end_tile, GROUP):
                     count = min(GROUP, end_tile - t)
                     for p in range(p0, p1):
@@ -124,6 +129,34 @@ def dot_kernel(first, end, x, w, bias, y, N, K, O):  # type: ignore[no-untyped-d
             sums = (vsum(s0), vsum(s1), vsum(s2), vsum(s3))
             for i in range(min(4, O - o)):
                 y[n * O + o + i] = sums[i] + bias[o + i]
+
+
+@kernel
+def few_rows_kernel(first, end, a, b, c, M, Q, P):  # type: ignore[no-untyped-def]  # a body
+    """C (M, P) = A (M, Q) · B (Q, P), where C's rows stay in the cache; a piece is a vector of columns."""
+    L = lanes(a)
+    p0, p1 = first * L, min(end * L, P)
+    for m in range(M):
+        vzero(c, m * P + p0, p1 - p0)
+    whole = p1 - (p1 - p0) % L
+    fours = Q - Q % 4
+    for q in range(0, fours, 4):
+        for m in range(M):
+            a0, a1, a2, a3 = a[m * Q + q], a[m * Q + q + 1], a[m * Q + q + 2], a[m * Q + q + 3]
+            for p in range(p0, whole, L):
+                v = vload(c, m * P + p) + a0 * vload(b, q * P + p) + a1 * vload(b, (q + 1) * P + p)
+                v = v + a2 * vload(b, (q + 2) * P + p) + a3 * vload(b, (q + 3) * P + p)
+                vstore(c, m * P + p, v)
+    for m in range(M):
+        for q in range(fours, Q):
+            for p in range(p0, whole, L):
+                vstore(c, m * P + p, vload(c, m * P + p) + a[m * Q + q] * vload(b, q * P + p))
+        if whole < p1:
+            n = p1 - whole
+            v = vfill(a, 0)
+            for q in range(Q):
+                v = v + a[m * Q + q] * vload_part(b, q * P + whole, n)
+            vstore_part(c, m * P + whole, v, n)
 
 
 class Sizes(NamedTuple):
@@ -202,6 +235,9 @@ def product(a: Array, b: Array) -> Array:
     """(M, Q) · (Q, P), both contiguous → (M, P)"""
     (M, Q), P = a.shape, b.shape[1]
     c = np.empty((M, P), a.dtype)
+    if M <= FEW_ROWS:
+        few_rows_kernel(-(-P // lanes_of(a.dtype)), flat(a), flat(b), c.reshape(-1), M, Q, P)
+        return c
     _run(plan(M, Q, P, Q, a.dtype, False, settings.threads()), flat(a), flat(b), c.reshape(-1))
     return c
 
