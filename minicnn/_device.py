@@ -70,11 +70,12 @@ class use_device:
     """
 
     def __init__(self, name: str) -> None:
-        self._former = _current.device
-        _current.device = usable(device(name))
+        self._former, self._device = _current.device, usable(device(name))
+        _current.device = self._device
 
     def __enter__(self) -> Device:
-        return _current.device
+        _current.device = self._device  # a switch may be kept and entered again
+        return self._device
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -23,6 +23,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ContextDecorator
 from heapq import heappop, heappush
+from inspect import isgeneratorfunction
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +57,28 @@ class _RecordingSwitch(ContextDecorator):
 
     recording: bool
 
+    def __new__(cls, function: Callable[..., Any] | None = None) -> Any:
+        """Return the switch, or, written without brackets (`@mc.no_grad`), the decorated function."""
+        if function is None:
+            return super().__new__(cls)
+        if not callable(function):
+            raise DTypeError(f"{cls.__name__}: takes no argument, or decorates a function; got {function!r}")
+        return cls()(function)
+
     def __init__(self) -> None:
         self._former: list[bool] = []
+
+    def __call__(self, function: Callable[..., Any]) -> Any:
+        """Return the function with recording switched in each call."""
+        if isgeneratorfunction(function):
+            raise DTypeError(
+                f"{type(self).__name__}: {function.__name__} is a generator, whose body would run after the switch; "
+                f"write `with mc.{type(self).__name__}():` inside it"
+            )
+        return super().__call__(function)
+
+    def _recreate_cm(self) -> Any:  # ContextDecorator asks in each call: threads must not share what was before
+        return type(self)()
 
     def __enter__(self) -> None:
         self._former.append(_mode.recording)
@@ -178,16 +199,27 @@ class Function:
             ctx._created = next(_creation)
             ctx._edges = tuple(edges)
         if type(result) is tuple:
-            outputs = tuple(np.asarray(r) if isinstance(r, np.generic) else r for r in result)
+            outputs = tuple(r if hasattr(r, "dtype") and hasattr(r, "base") else _as_array(cls, r) for r in result)
             ctx._outputs = tuple((r.shape, r.dtype) for r in outputs)
             return tuple(
                 _wrap(r, device, ctx if record and r.dtype.kind == "f" else None, i) for i, r in enumerate(outputs)
             )
-        if isinstance(result, np.generic):  # NumPy's reductions give scalars
-            result = np.asarray(result)
+        if not isinstance(result, np.ndarray):
+            result = _as_array(cls, result)
         if record and result.dtype.kind == "f":
             return _wrap(result, device, ctx, 0)
         return _wrap(result, device, None, 0)
+
+
+def _as_array(cls: type[Function], result: Any) -> Array:
+    """Return what `forward` returned as an array; NumPy's reductions give scalars."""
+    if isinstance(result, np.generic):
+        return np.asarray(result)
+    if isinstance(result, _Tensor) or not hasattr(result, "dtype"):
+        raise DTypeError(
+            f"{cls.__name__}: forward must return an array or a tuple of arrays, got {type(result).__name__}"
+        )
+    return result
 
 
 def _one_device(cls: type[Function], former: Device | None, device: Device) -> Device:
@@ -242,7 +274,9 @@ def grad(
     for i, tensor in enumerate(inputs):
         if tensor not in found and not allow_unused:
             raise GradientError(f"grad: the outputs do not depend on inputs[{i}]; allow_unused=True gives None for it")
-    return tuple(_wrap(found[tensor].copy(order="K"), tensor.device, None, 0) if tensor in found else None for tensor in inputs)
+    return tuple(
+        _wrap(found[tensor].copy(order="K"), tensor.device, None, 0) if tensor in found else None for tensor in inputs
+    )
 
 
 def _seed(name: str, tensor: Tensor, gradient: Tensor | None) -> Array:
@@ -307,7 +341,12 @@ def _sweep(
             if edge is None or array is None:
                 continue
             target, index, shape, dtype = edge
-            if not shape or getattr(array, "shape", None) != shape or array.dtype is not dtype:
+            if (
+                not shape
+                or type(array) is _Tensor
+                or getattr(array, "shape", None) != shape
+                or array.dtype is not dtype
+            ):
                 array = _fitted(node, array, shape, dtype)
             if index >= 0:
                 _collect(pending, newest, target, index, array)
@@ -387,7 +426,7 @@ def _check_count(node: Function, count: int) -> None:
 def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) -> Array:
     """Return a gradient as an array of its input's type; refuse one of another shape, and what is no float."""
     name = type(node).__name__
-    if not hasattr(array, "dtype"):
+    if isinstance(array, _Tensor) or not hasattr(array, "dtype"):
         raise DTypeError(f"{name}: backward must return arrays or None, got {type(array).__name__}")
     if array.shape != shape:
         raise ShapeError(f"{name}: backward returned a gradient of shape {array.shape} for an input of {shape}")

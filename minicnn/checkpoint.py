@@ -19,7 +19,7 @@ import numpy as np
 
 from ._device import current_device, put
 from ._tensor import Tensor, wrap
-from .errors import CheckpointError
+from .errors import CheckpointError, DTypeError
 
 FORMAT = "minicnn-1"  # the one key of the metadata: safetensors writes several in random order
 
@@ -31,11 +31,17 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     """
     import safetensors.numpy
 
+    path = _path("save", path)
     arrays: dict[str, np.ndarray[Any, Any]] = {}
-    structure = _packed(state, "", arrays)
-    content = json.dumps({"structure": structure, "sha256": {k: _digest(a) for k, a in arrays.items()}})
+    try:
+        structure = _packed(state, "", arrays)
+        content = json.dumps({"structure": structure, "sha256": {k: _digest(a) for k, a in arrays.items()}})
+    except RecursionError:
+        raise CheckpointError("save: the state is nested too deeply, or holds itself") from None
+    except ValueError:  # Python writes no integer of more than sys.get_int_max_str_digits() digits
+        raise CheckpointError("save: the state holds a whole number of too many digits") from None
     metadata = {FORMAT: hashlib.sha256(content.encode()).hexdigest() + content}
-    write_atomically(Path(path), safetensors.numpy.save(arrays, metadata))
+    write_atomically(path, safetensors.numpy.save(arrays, metadata))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -45,7 +51,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     """
     from safetensors import SafetensorError, safe_open
 
-    path = Path(path)
+    path = _path("load", path)
     if not path.is_file():
         raise CheckpointError(f"load: there is no file {path}")
     try:
@@ -61,13 +67,27 @@ def load(path: str | os.PathLike[str]) -> Any:
     digest, content = metadata[FORMAT][:64], metadata[FORMAT][64:]
     if digest != hashlib.sha256(content.encode()).hexdigest():
         raise CheckpointError(f"load: {path} is damaged: the SHA-256 of its metadata differs")
-    saved = json.loads(content)
-    if saved["sha256"].keys() != arrays.keys():
-        raise CheckpointError(f"load: {path} is damaged: it does not hold the tensors that were saved")
-    for name, array in arrays.items():
-        if _digest(array) != saved["sha256"][name]:
-            raise CheckpointError(f"load: {path} is damaged: the SHA-256 of tensor {name!r} differs")
-    return _unpacked(saved["structure"], arrays)
+    # The SHA-256 is no signature: whoever writes a file to do harm gets it right, so what it guards is not trusted.
+    try:
+        saved = json.loads(content)
+        if saved["sha256"].keys() != arrays.keys():
+            raise CheckpointError(f"load: {path} is damaged: it does not hold the tensors that were saved")
+        for name, array in arrays.items():
+            if _digest(array) != saved["sha256"][name]:
+                raise CheckpointError(f"load: {path} is damaged: the SHA-256 of tensor {name!r} differs")
+        return _unpacked(saved["structure"], arrays)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise CheckpointError(
+            f"load: {path} is no checkpoint: its metadata do not describe a state ({type(error).__name__})"
+        ) from None
+
+
+def _path(name: str, path: Any) -> Path:
+    if not isinstance(path, (str, os.PathLike)):
+        raise DTypeError(f"{name}: path must be a str or a Path, got {type(path).__name__}")
+    if "\0" in os.fspath(path):
+        raise CheckpointError(f"{name}: path {os.fspath(path)!r} holds a NUL character, which no file name has")
+    return Path(path)
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -101,6 +121,8 @@ def _packed(value: Any, path: str, arrays: dict[str, np.ndarray[Any, Any]]) -> A
         if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
             raise CheckpointError(f"save: {path or 'the state'} is an array of {array.dtype}, needs real numbers")
         name = path or "tensor"
+        if name == "__metadata__":  # the one name that a safetensors file keeps for itself
+            name += "'"
         while name in arrays:
             name += "'"
         arrays[name] = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)

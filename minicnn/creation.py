@@ -47,6 +47,7 @@ def eye(
     """Return the matrix of n rows and m columns (n by default) with ones on its diagonal and zeros elsewhere."""
     rows = arguments.integer("eye", "n", n, 0)
     columns = rows if m is None else arguments.integer("eye", "m", m, 0)
+    arguments.possible("eye", (rows, columns))
     dtype = check_dtype("eye", float32 if dtype is None else dtype)
     return _made(np.eye(rows, columns, dtype=dtype), device, requires_grad)
 
@@ -88,6 +89,7 @@ def linspace(
     """
     low, high = arguments.number("linspace", "start", start), arguments.number("linspace", "end", end)
     count = arguments.integer("linspace", "steps", steps, 0)
+    arguments.possible("linspace", (count,))
     dtype = check_dtype("linspace", float32 if dtype is None else dtype)
     if dtype.kind != "f":
         low, high = int(low), int(high)
@@ -151,7 +153,7 @@ def _sizes(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     for value in sizes:
         if value < 0:
             raise ShapeError(f"{name}: size {sizes} holds {value}, needs sizes of at least 0")
-    return sizes
+    return arguments.possible(name, sizes)
 
 
 def _fill(name: str, value: Any, dtype: Any) -> Any:

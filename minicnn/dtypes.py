@@ -33,7 +33,8 @@ def check_dtype(name: str, dtype: Any) -> DType:
     try:
         found: DType = np.dtype(dtype)
     except TypeError:
-        raise DTypeError(f"{name}: dtype {dtype!r} is unknown; use mc.float32, mc.int64, …") from None
+        devices = ", and no device, which are reference, cpu, cuda, cuda:sim" if name == "to" else ""
+        raise DTypeError(f"{name}: dtype {dtype!r} is unknown; use mc.float32, mc.int64, …{devices}") from None
     if found.kind not in _RANK or found.itemsize > 8:
         raise DTypeError(f"{name}: dtype {found} is not supported; use mc.float32, mc.int64, …")
     return found

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .. import random
-from ..errors import ShapeError
+from ..errors import DTypeError, ShapeError
 from ..ops import arguments
 
 Images = npt.NDArray[np.float32]
@@ -99,6 +99,10 @@ def random_split(dataset: Any, lengths: Sequence[float], seed: int | None = None
     PyTorch. An integer `seed` gives the same split everywhere; with None it follows from `mc.manual_seed`.
     Raises `ShapeError` where the lengths do not fit, or a fraction above 0 would give an empty part.
     """
+    if not hasattr(dataset, "__len__"):
+        raise DTypeError(f"random_split: dataset must be a data set with a length, got {type(dataset).__name__}")
+    if not isinstance(lengths, (tuple, list)):
+        raise DTypeError(f"random_split: lengths must be a list such as [0.8, 0.2], got {type(lengths).__name__}")
     counts = _counts(lengths, len(dataset))
     if seed is None:
         seed, call = random.next_call(random.DATA)

@@ -15,7 +15,7 @@ from .. import random
 from .._device import current_device, put, usable
 from .._device import device as named_device
 from .._tensor import Tensor, wrap
-from ..errors import DataError
+from ..errors import DataError, DTypeError
 from ..ops import arguments
 
 AHEAD = 2  # batches that wait ready: one hides the preparation, the second evens out a slow one
@@ -50,6 +50,10 @@ class DataLoader:
         device: str | None = None,
     ) -> None:
         name = "DataLoader"
+        if not (hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")):
+            raise DTypeError(
+                f"{name}: dataset must be a data set, with a length and items, got {type(dataset).__name__}"
+            )
         self.dataset = dataset
         self.batch_size = arguments.integer(name, "batch_size", batch_size, 1)
         self.shuffle = arguments.flag(name, "shuffle", shuffle)
@@ -114,11 +118,16 @@ def collate(items: Sequence[Any]) -> Any:
     Raises DataError for items whose shapes or kinds differ.
     """
     first = items[0]
+    kinds = sorted({_kind(item) for item in items})
+    if len(kinds) > 1:
+        raise DataError(f"DataLoader: items of one batch are of different kinds, {kinds[0]} and {kinds[-1]}")
     if isinstance(first, (tuple, list)):
         if len({len(item) for item in items}) > 1:
             raise DataError("DataLoader: items of one batch have different lengths")
         return _container(type(first), [collate(part) for part in zip(*items)])
     if isinstance(first, Mapping):
+        if any(item.keys() != first.keys() for item in items):
+            raise DataError(f"DataLoader: items of one batch have different keys, the first has {list(first)}")
         return {key: collate([item[key] for item in items]) for key in first}
     if isinstance(first, str):
         return list(items)
@@ -129,9 +138,18 @@ def collate(items: Sequence[Any]) -> Any:
             f"DataLoader: items of one batch have different shapes, {shapes[0]} and {shapes[-1]}; "
             "bring them to one size with transforms.Resize"
         )
-    if arrays[0].dtype.kind not in "fiub":
-        raise DataError(f"DataLoader: cannot make a tensor of {type(first).__name__}")
+    for item, array in zip(items, arrays):
+        if array.dtype.kind not in "fiub":
+            raise DataError(f"DataLoader: cannot make a tensor of {type(item).__name__}")
     return np.stack(arrays)
+
+
+def _kind(item: Any) -> str:
+    """Return what an item is for `collate`, in a word."""
+    for kind, word in (((tuple, list), "a tuple or list"), (Mapping, "a dict"), (str, "a str")):
+        if isinstance(item, kind):
+            return word
+    return "a number or array"
 
 
 def _container(kind: type, parts: list[Any]) -> Any:

@@ -43,8 +43,12 @@ def read_pgm(path: str | os.PathLike[str]) -> Samples:
 
 def read_bytes(name: str, path: str | os.PathLike[str]) -> bytes:
     """Read a whole file; what goes wrong becomes a `DataError` of the operation `name`."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise DTypeError(f"{name}: path must be a str or a Path, got {type(path).__name__}")
     try:
         return Path(path).read_bytes()
+    except ValueError:
+        raise DataError(f"{name}: path {os.fspath(path)!r} holds a NUL character, which no file name has") from None
     except OSError as error:
         raise DataError(f"{name}: cannot read {os.fspath(path)}: {error.strerror}; check the path") from None
 
@@ -137,7 +141,10 @@ def write_pgm(path: str | os.PathLike[str], array: npt.ArrayLike) -> None:
     Raises `DTypeError` for an array of other than whole numbers, `ShapeError` for other than two axes, an
     empty picture or numbers outside 0 … 65535, `DataError` if the file cannot be written.
     """
-    samples: npt.NDArray[Any] = np.asarray(array)
+    try:
+        samples: npt.NDArray[Any] = np.asarray(array)
+    except ValueError:
+        raise ShapeError("write_pgm: the rows of the array have different lengths") from None
     if samples.dtype.kind not in "iu":
         raise DTypeError(
             f"write_pgm: array is {samples.dtype}, needs whole numbers; "

@@ -10,6 +10,7 @@ from .._device import current_device, device, put, usable
 from .._tensor import Tensor
 from ..dtypes import check_dtype, float32
 from ..errors import DTypeError
+from ..ops import arguments
 
 
 class Parameter(Tensor):
@@ -40,5 +41,6 @@ def new_parameter(layer: str, shape: tuple[int, ...], device_name: str | None, d
         raise DTypeError(f"{layer}: dtype is {found}, needs float32 or float64")
     where = current_device() if device_name is None else device(device_name)
     with_zeros = Tensor.__new__(Tensor)
+    arguments.possible(layer, shape)
     with_zeros.data, with_zeros.device = put(np.zeros(shape, found), usable(where)), where
     return Parameter(with_zeros)

@@ -69,15 +69,21 @@ def integer(name: str, argument: str, value: Any, minimum: int | None = None) ->
     return number
 
 
+LARGEST = 2**31 - 1
+"""The largest size, stride or padding: no picture is as wide, and sums of them stay far below 2^63."""
+
+
 def pair(name: str, argument: str, value: Any, minimum: int) -> Pair:
     """Return one whole number, or two for height and width, as two."""
     if isinstance(value, (tuple, list)):
         if len(value) not in (1, 2):
             raise ShapeError(f"{name}: {argument} has {len(value)} numbers {tuple(value)}, needs one or two (H, W)")
-        numbers = [integer(name, argument, v, minimum) for v in value]
-        return (numbers[0], numbers[-1])
-    number = integer(name, argument, value, minimum)
-    return (number, number)
+    else:
+        value = (value,)
+    numbers = [integer(name, argument, v, minimum) for v in value]
+    if max(numbers) > LARGEST:
+        raise ShapeError(f"{name}: {argument} is {max(numbers)}, needs at most {LARGEST}")
+    return (numbers[0], numbers[-1])
 
 
 def number(
@@ -88,11 +94,23 @@ def number(
         value = value.item()
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise DTypeError(f"{name}: {argument} must be a number, got {value!r}")
+    if isinstance(value, int) and abs(value) >= 2**1023:
+        raise ShapeError(f"{name}: {argument} is a whole number of {value.bit_length()} bits, too large for a float")
     inside = low < value if open_low else low <= value
     if not (inside and value <= high) and (low, high) != (-math.inf, math.inf):
         bounds = f"{'(' if open_low else '['}{low}, {high}]"
         raise ShapeError(f"{name}: {argument} is {value}, needs a number in {bounds}")
     return float(value)
+
+
+def possible(name: str, shape: tuple[int, ...], largest: int = 2**60, what: str = "a result") -> tuple[int, ...]:
+    """Return the shape of a result if it has at most so many elements; 2^60 of 8 bytes are all that an address counts.
+
+    Images have at most `LARGEST` pixels: what is walked over pixel by pixel must not go on for ever.
+    """
+    if max(shape, default=0) > largest or math.prod(shape) > largest:
+        raise ShapeError(f"{name}: {what} of shape {shape} has more than {largest} elements")
+    return shape
 
 
 def probability(name: str, value: Any, argument: str = "p") -> float:
@@ -194,6 +212,8 @@ def _in_type(name: str, value: Any, dtype: DType) -> Any:
         return value if value.dtype == dtype else value.to(dtype)
     if dtype.kind in "iu" and not np.iinfo(dtype).min <= value <= np.iinfo(dtype).max:
         raise DTypeError(f"{name}: {value} does not fit into {dtype}; convert the tensor with .long() or .float()")
+    if dtype.kind == "f" and isinstance(value, int) and abs(value) >= 2**1023:
+        raise DTypeError(f"{name}: a whole number of {value.bit_length()} bits does not fit into {dtype}")
     return dtype.type(value) if isinstance(value, np.generic) else value
 
 

@@ -369,6 +369,7 @@ def conv_transpose2d(
     size = transposed_size((shape[2], shape[3]), (kernel[0], kernel[1]), stride, padding, extra, dilation)
     if min(size) < 1:
         raise ShapeError(f"{name}: input {shape}, weight {weight.shape} and padding {padding} give no pixels: {size}")
+    arguments.possible(name, size, arguments.LARGEST)
     result: Tensor = ConvTranspose2d.apply(input, weight, bias, stride, padding, extra, groups, dilation)
     return result
 
@@ -413,3 +414,4 @@ def _check_fits(name: str, size: tuple[int, ...], kernel: Pair, padding: Padding
             f"{name}: kernel {kernel} with dilation {dilation} covers {span[0]} × {span[1]} pixels, "
             f"the padded image has {padded[0]} × {padded[1]}"
         )
+    arguments.possible(name, padded, arguments.LARGEST, "a padded image")

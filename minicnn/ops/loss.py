@@ -428,6 +428,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
             raise ShapeError(f"{name}: no labels to count the classes from; give num_classes")
         num_classes = max(int(tensor.data.max()) + 1, 1)
     num_classes = arguments.integer(name, "num_classes", num_classes, 1)
+    arguments.possible(name, (*tensor.shape, num_classes))
     _check_range(name, tensor, num_classes, f"there are {num_classes} classes")
     classes = Tensor(np.arange(num_classes), device=tensor.device)
     result: Tensor = (unsqueeze(tensor, -1) == classes).long()

@@ -433,4 +433,5 @@ def _adaptive_output(name: str, input: Tensor, output_size: Any) -> Pair:
     if len(wanted) != 2:
         raise ShapeError(f"{name}: output_size has {len(wanted)} numbers {tuple(wanted)}, needs one number or (H, W)")
     h, w = (n if o is None else arguments.integer(name, "output_size", o, 0) for n, o in zip(image, wanted))
+    arguments.possible(name, (h, w), arguments.LARGEST)
     return h, w

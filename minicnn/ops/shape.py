@@ -172,7 +172,7 @@ def expand(input: Tensor, size: Sequence[int]) -> Tensor:
     target = tuple(shape[i - added] if s == -1 and i >= added else s for i, s in enumerate(sizes))
     if added < 0 or any(s < 0 for s in target) or any(a not in (1, b) for a, b in zip(shape, target[added:])):
         raise ShapeError(f"expand: a tensor of shape {shape} cannot be expanded to {sizes}")
-    result: Tensor = Expand.apply(input, target)
+    result: Tensor = Expand.apply(input, arguments.possible("expand", target))
     return result
 
 
@@ -287,6 +287,7 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
     for size, width in zip(input.shape, widths):
         _check_width(mode, size, width)
     fill = value if isinstance(value, bool) else 0 if value is None else arguments.number("pad", "value", value)
+    arguments.possible("pad", tuple(size + sum(width) for size, width in zip(input.shape, widths)))
     result: Tensor = Pad.apply(input, tuple(widths), mode, fill if input.dtype.kind == "f" else int(fill))
     return result
 

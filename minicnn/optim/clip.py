@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _inplace
 from .._tensor import Tensor
-from ..errors import NumericsError
+from ..errors import DTypeError, NumericsError
 from ..ops import arguments
 
 
@@ -24,6 +24,8 @@ def clip_grad_norm_(
     Source: Pascanu, Mikolov, Bengio 2013, section 3.2.
     """
     name = "clip_grad_norm_"
+    if not isinstance(parameters, Iterable):
+        raise DTypeError(f"{name}: parameters must be a list of tensors, got {type(parameters).__name__}")
     parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
     limit = arguments.number(name, "max_norm", max_norm, 0)
     p = arguments.number(name, "norm_type", norm_type, 0, open_low=True)

@@ -97,6 +97,10 @@ class Optimizer:
             for i, parameter in enumerate(group["params"]):
                 gradient = parameter.grad
                 if gradient is not None:
+                    if not isinstance(gradient, Tensor):
+                        raise DTypeError(
+                            f"{name}: params[{i}].grad must be a Tensor or None, got {type(gradient).__name__}"
+                        )
                     if gradient.shape != parameter.shape or gradient.dtype != parameter.dtype:
                         raise ShapeError(
                             f"{name}: params[{i}] is {parameter.dtype} of shape {parameter.shape}, "
