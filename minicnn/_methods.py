@@ -411,7 +411,8 @@ def _in_place(name: str, x: Any, result: Tensor) -> Tensor:
     if result.requires_grad:
         if x.is_leaf and x.requires_grad:
             raise GradientError(
-                f"{name}: x is a leaf that requires a gradient; update it under mc.no_grad(), or write x = x {name[2:-3]} y"
+                f"{name}: x is a leaf that requires a gradient; update it under mc.no_grad(), "
+                f"or write x = x {name[2:-3]} y"
             )
         return result
     if result.shape != x.shape:

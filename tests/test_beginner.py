@@ -16,6 +16,7 @@ import pytest
 import minicnn as mc
 import minicnn.functional as F
 from minicnn import nn, optim
+from minicnn.cli import main
 from minicnn.data import DataLoader, ORLFaces, random_split, read_pgm, write_pgm
 from minicnn.errors import (
     CheckpointError,
@@ -1070,3 +1071,37 @@ def test_backward_that_returns_a_tensor():
     with pytest.raises(DTypeError) as caught:
         Wrapped.apply(w).sum().backward()
     assert str(caught.value) == "Wrapped: backward must return arrays or None, got Tensor"
+
+
+# The command line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ("train --epochs 0", "train: config: epochs is 0, needs at least 1"),
+        ("train --epochs -1", "train: config: epochs is -1, needs at least 1"),
+        ("train --epochs abc", "train: error: argument --epochs: invalid int value: 'abc'"),
+        ("train --lr nan", "train: config: lr is nan, needs a number in (0, inf]"),
+        ("train --batch-size 0", "train: config: batch_size is 0, needs at least 1"),
+        ("train --seeds 0", "train: --seeds is 0, needs at least 1"),
+        ("train --device gpu", "train: device: 'gpu' is unknown; there are 'reference', 'cpu', 'cuda', 'cuda:sim'"),
+        ("train --resume nowhere", "train: nowhere is not the folder of a run: it has no config.json"),
+        ("eval nowhere", "eval: nowhere is not the folder of a run: it has no config.json"),
+        ("predict nowhere a.pgm", "predict: nowhere is not the folder of a run: it has no config.json"),
+        ("predict run a.pgm", "predict: load: run/checkpoint.safetensors is damaged or is no checkpoint: "),
+        ("summary resnet_99", "summary: build: model is 'resnet_99', needs one of "),
+    ],
+)
+def test_command_line(arguments, text, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "config.json").write_text("{}")
+    (tmp_path / "run" / "checkpoint.safetensors").write_text("no checkpoint at all")
+    try:
+        code = main(arguments.split())
+    except SystemExit as stopped:  # argparse's own
+        code = stopped.code
+    assert code == 2
+    assert f"minicnn {text}" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
