@@ -87,9 +87,7 @@ def test_backward_names_the_place_of_the_forward_pass():
         y = F.sqrt(x)
         y.sum().backward()
 
-    assert message(call) == (
-        f"Sqrt: backward gave inf at index (1,), {here(call, 1)}; what it was given was finite"
-    )
+    assert message(call) == (f"Sqrt: backward gave inf at index (1,), {here(call, 1)}; what it was given was finite")
 
 
 def test_a_gradient_that_comes_in_with_a_nan_is_named():

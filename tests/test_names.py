@@ -15,12 +15,13 @@ NAMES = {
         use_winograd detect_anomaly profile save load summary draw_graph nn optim""",
     "minicnn.errors": "MinicnnError ShapeError DTypeError DeviceError DataError CheckpointError NumericsError",
     "minicnn.functional": """
-        add sub mul div neg pow exp log sqrt abs maximum minimum clamp where relu leaky_relu sigmoid tanh softmax
-        log_softmax logsigmoid softplus silu gelu sum mean var max min amax amin argmax logsumexp reshape flatten
-        permute transpose expand squeeze unsqueeze pad cat stack split flip matmul einsum linear conv2d conv_transpose2d
-        unfold fold max_pool2d avg_pool2d adaptive_avg_pool2d adaptive_max_pool2d lp_pool2d batch_norm
-        local_response_norm group_norm layer_norm normalize dropout dropout2d cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss
-        binary_cross_entropy binary_cross_entropy_with_logits triplet_margin_loss cosine_similarity one_hot""",
+        add sub mul div neg pow exp log sqrt abs maximum minimum clamp where relu leaky_relu sigmoid tanh
+        softmax log_softmax logsigmoid softplus silu gelu sum mean var max min amax amin argmax logsumexp
+        reshape flatten permute transpose expand squeeze unsqueeze pad cat stack split flip matmul einsum
+        linear conv2d conv_transpose2d unfold fold max_pool2d avg_pool2d adaptive_avg_pool2d
+        adaptive_max_pool2d lp_pool2d batch_norm local_response_norm group_norm layer_norm normalize dropout
+        dropout2d cross_entropy nll_loss mse_loss l1_loss smooth_l1_loss binary_cross_entropy
+        binary_cross_entropy_with_logits triplet_margin_loss cosine_similarity one_hot""",
     "minicnn.nn": """
         Module Parameter Sequential ModuleList BatchNorm1d GroupNorm LayerNorm SiLU GELU LogSoftmax MSELoss
         BCEWithLogitsLoss Conv2d ConvTranspose2d Linear ReLU LeakyReLU Sigmoid Tanh Softmax MaxPool2d AvgPool2d

@@ -64,9 +64,7 @@ class _Ordered(Module):
         try:
             return list(self._modules)[operator.index(index)]
         except TypeError:
-            raise DTypeError(
-                f"{type(self).__name__}: index must be a whole number or a slice, got {index!r}"
-            ) from None
+            raise DTypeError(f"{type(self).__name__}: index must be a whole number or a slice, got {index!r}") from None
         except IndexError:
             raise ShapeError(f"{type(self).__name__}: index is {index}, there are {len(self)} modules") from None
 

@@ -100,9 +100,7 @@ class Conv2d(_Convolution):
         device: str | None = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
-        )
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
         if isinstance(self.padding, str):
             arguments.choice("Conv2d", "padding", self.padding, ("same", "valid"))
             if self.padding == "same" and self.stride != (1, 1):
@@ -155,9 +153,7 @@ class ConvTranspose2d(_Convolution):
         if padding_mode != "zeros":
             raise ShapeError(f"ConvTranspose2d: padding_mode is {padding_mode!r}, only 'zeros' is possible")
         padding = arguments.pair("ConvTranspose2d", "padding", padding, 0)
-        super().__init__(
-            in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode
-        )
+        super().__init__(in_channels, out_channels, kernel_size, stride, padding, dilation, groups, bias, padding_mode)
         self.output_padding = arguments.pair("ConvTranspose2d", "output_padding", output_padding, 0)
         shape = (self.in_channels, self.out_channels // self.groups, *self.kernel_size)
         self._add_parameters(shape, bias, device, dtype)
@@ -183,7 +179,6 @@ class ConvTranspose2d(_Convolution):
         largest = [low + s - 1 for low, s in zip(smallest, self.stride)]
         if not all(low <= n <= high for low, n, high in zip(smallest, wanted, largest)):
             raise ShapeError(
-                f"{name}: output_size is {wanted}, an input of {size} can give "
-                f"{tuple(smallest)} … {tuple(largest)}"
+                f"{name}: output_size is {wanted}, an input of {size} can give {tuple(smallest)} … {tuple(largest)}"
             )
         return wanted[0] - smallest[0], wanted[1] - smallest[1]

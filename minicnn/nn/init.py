@@ -116,9 +116,7 @@ def ones_(tensor: Tensor) -> Tensor:
     return _fill("ones_", arguments.tensor("ones_", "tensor", tensor), 1)
 
 
-def kaiming_uniform_(
-    tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu"
-) -> Tensor:
+def kaiming_uniform_(tensor: Tensor, a: float = 0, mode: str = "fan_in", nonlinearity: str = "leaky_relu") -> Tensor:
     """Fill with numbers spread evenly over [−√3 σ, √3 σ), σ = gain / √fan; `a` is leaky_relu's slope.
 
     Source: He, Zhang, Ren, Sun 2015, section 2.2.

@@ -130,8 +130,7 @@ class Module:
         elif "_modules" in own and name in own["_modules"]:
             if value is not None:
                 raise DTypeError(
-                    f"{type(self).__name__}.{name}: is a module, needs an nn.Module or None, "
-                    f"got {type(value).__name__}"
+                    f"{type(self).__name__}.{name}: is a module, needs an nn.Module or None, got {type(value).__name__}"
                 )
             own["_modules"][name] = None
         elif "_buffers" in own and name in own["_buffers"]:
@@ -271,9 +270,7 @@ class Module:
         The tensors share memory with the module and change when it is trained; `copy.deepcopy` makes a
         snapshot. `keep_vars` gives the tensors themselves.
         """
-        return {
-            prefix + name: tensor if keep_vars else tensor.detach() for name, tensor, _ in self._named_state()
-        }
+        return {prefix + name: tensor if keep_vars else tensor.detach() for name, tensor, _ in self._named_state()}
 
     def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
         """Copy the values of a state dict into the parameters and buffers of the same names.

@@ -153,9 +153,7 @@ class MultiStepLR(LRScheduler):
 class ConstantLR(LRScheduler):
     """η = η₀ · factor for e < total_iters, then η₀."""
 
-    def __init__(
-        self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1
-    ) -> None:
+    def __init__(self, optimizer: Optimizer, factor: float = 1 / 3, total_iters: int = 5, last_epoch: int = -1) -> None:
         self.factor = arguments.number("ConstantLR", "factor", factor, 0, 1, open_low=True)
         self.total_iters = arguments.integer("ConstantLR", "total_iters", total_iters, 0)
         super().__init__(optimizer, last_epoch)

@@ -258,9 +258,7 @@ def test_a_second_interrupt_stops_at_once_and_the_former_handler_comes_back(tiny
 def test_it_trains_in_a_thread_where_signals_cannot_be_caught():
     histories = []
     model = nn.Linear(3, 2)
-    thread = threading.Thread(
-        target=lambda: histories.append(fit(model, blobs(), None, {"epochs": 1}))
-    )
+    thread = threading.Thread(target=lambda: histories.append(fit(model, blobs(), None, {"epochs": 1})))
     thread.start()
     thread.join()
     assert len(histories[0]) == 1
