@@ -4,6 +4,7 @@
 """
 
 BENCHMARKS = {
+    "gradcheck": "the gradient checker on planted mistakes, beside PyTorch's",
     "tape": "one addition of ten numbers, recorded and swept, against np.add",
     "step": "training steps and forward passes, against PyTorch in both of its layouts",
 }
