@@ -27,6 +27,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..ops import matmul as definition
+from ..ops.arithmetic import ieee
 from . import settings
 from .microkernel import TILE_ROWS, rows_tiles, tile
 from .registers import load, store
@@ -98,9 +99,10 @@ def product_kernel(first, end, address, s, a, b, c, rows, c_rows, zeros, block, 
                 for t in range(first_tile, end_tile, GROUP):
                     count = min(GROUP, end_tile - t)
                     for p in range(p0, p1):
+                        columns = min(s.width, s.P - p * s.width)
                         rows_tiles(address, a, q0, rows, t * s.R, count, zeros, 0, 1, length, source,
-                                   at + (p - p0) * step, c, p * s.width, c_rows, t * s.R,
-                                   min(s.width, s.P - p * s.width), block, len(block) - s.width, q0, lowest)  # fmt: skip
+                                   at + (p - p0) * step, c, p * s.width, c_rows, t * s.R, columns, block,
+                                   len(block) - s.width, q0, lowest)  # fmt: skip
 
 
 @kernel
@@ -307,6 +309,7 @@ def linear_forward(x: Array, w: Array, b: Array | None) -> tuple[Array, Any]:
     return y.reshape(*x.shape[:-1], len(w)), (rows, w, x.shape, b is not None)
 
 
+@ieee
 def linear_backward(dy: Array, cache: Any, needs: Needs = (True, True, True)) -> Any:
     rows, w, shape, has_bias = cache
     if not _fits(rows, w):
