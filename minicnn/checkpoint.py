@@ -11,13 +11,13 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ._device import current_device, put
+from ._files import write_atomically
 from ._tensor import Tensor, wrap
 from .errors import CheckpointError, DTypeError
 
@@ -41,7 +41,11 @@ def save(path: str | os.PathLike[str], state: Any) -> None:
     except ValueError:  # Python writes no integer of more than sys.get_int_max_str_digits() digits
         raise CheckpointError("save: the state holds a whole number of too many digits") from None
     metadata = {FORMAT: hashlib.sha256(content.encode()).hexdigest() + content}
-    write_atomically(path, safetensors.numpy.save(arrays, metadata))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, safetensors.numpy.save(arrays, metadata), sync=True)
+    except OSError as error:
+        raise CheckpointError(f"save: cannot write {path}: {error.strerror or error}") from None
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -88,23 +92,6 @@ def _path(name: str, path: Any) -> Path:
     if "\0" in os.fspath(path):
         raise CheckpointError(f"{name}: path {os.fspath(path)!r} holds a NUL character, which no file name has")
     return Path(path)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that it is there either whole or not at all, and survives a loss of power."""
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = Path(file.name)
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except OSError as error:
-        if temporary is not None:
-            temporary.unlink(missing_ok=True)
-        raise CheckpointError(f"save: cannot write {path}: {error.strerror or error}") from None
 
 
 def _digest(array: np.ndarray[Any, Any]) -> str:

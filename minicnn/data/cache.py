@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from .._files import write_atomically
 from ..errors import DataError
 
 
@@ -36,21 +37,6 @@ def _platform_folder() -> Path:
     folder = os.environ.get(variable, "")
     # The XDG specification has a relative path ignored.
     return Path(folder) if os.path.isabs(folder) else Path.home() / fallback
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader finds the old content or the new, never a part.
-
-    Not synced to the disk: whoever reads a cache checks what he finds.
-    """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f"{path.name}.", suffix=".part")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
 
 
 def install_folder(folder: Path, files: Mapping[str, bytes]) -> None:

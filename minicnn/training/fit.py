@@ -11,8 +11,9 @@ from typing import Any
 
 from .. import nn, optim, random
 from .._anomaly import detect_anomaly
+from .._files import write_atomically
 from .._tensor import Tensor
-from ..checkpoint import load, save, write_atomically
+from ..checkpoint import load, save
 from ..data import DataLoader
 from ..errors import CheckpointError, DataError, DTypeError, NumericsError
 from .config import Config, from_dict

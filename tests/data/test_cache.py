@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.data.cache import cache_folder, install_folder, write_atomically
+from minicnn._files import write_atomically
+from minicnn.data.cache import cache_folder, install_folder
 from minicnn.errors import DataError
 
 FILES = {"s1/1.pgm": b"one", "s1/2.pgm": b"two", "s2/1.pgm": b"three"}
