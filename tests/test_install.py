@@ -51,7 +51,7 @@ def test_the_wheel_trains_outside_the_checkout(installed, tmp_path):
 
 
 def test_the_wheel_holds_the_manifest_and_the_command(installed, tmp_path):
-    code = "from minicnn.data import orl; import json; print(len(orl.manifest()))"
+    code = "from minicnn.data import orl; print(len(orl.manifest().digests))"
     assert run(installed, tmp_path, "python", "-c", code).strip() == "400"
-    assert "resnet_orl" in run(installed, tmp_path, "minicnn", "summary", "resnet_orl")
+    assert "parameters 312,456" in run(installed, tmp_path, "minicnn", "summary", "resnet_orl")
     assert "cpu" in run(installed, tmp_path, "python", "-m", "minicnn", "doctor")

