@@ -317,6 +317,6 @@ def test_data_verifies_and_draws_the_sheets(orl_root, tmp_path, capsys):
 
 @pytest.mark.orl
 def test_training_prints_the_baselines_of_the_fixed_split(orl_root, tmp_path):
-    arguments = ["train", "--model", "mlp_orl", "--epochs", "1", "--no-augment", "--out", "run", *DEVICE]
+    arguments = ["train", "--model", "mlp_orl", "--epochs", "1", "--no-augment", "--out", "run"]
     last = minicnn(*arguments, folder=tmp_path).splitlines()[-1]
     assert last == "on the same split: nearest neighbour on pixels 90.0 %, LBP histograms 92.0 %"

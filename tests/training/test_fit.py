@@ -169,7 +169,7 @@ def test_the_model_decides_the_device():
 # The same bytes
 
 
-def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tiny, small_data, tmp_path):
+def test_the_same_seed_gives_the_same_bytes_and_another_one_others(tiny, small_data, tmp_path, device):
     run(tiny, small_data, tmp_path / "a")
     mc.rand(3)
     run(tiny, small_data, tmp_path / "b")
