@@ -256,14 +256,10 @@ class Methods:
     def mean(self: Any, dim: Any = None, keepdim: bool = False) -> Tensor:
         return F.mean(self, dim, keepdim)
 
-    def var(
-        self: Any, dim: Any = None, unbiased: Any = None, *, correction: Any = 1, keepdim: bool = False
-    ) -> Tensor:
+    def var(self: Any, dim: Any = None, unbiased: Any = None, *, correction: Any = 1, keepdim: bool = False) -> Tensor:
         return F.var(self, dim, unbiased, correction=correction, keepdim=keepdim)
 
-    def std(
-        self: Any, dim: Any = None, unbiased: Any = None, *, correction: Any = 1, keepdim: bool = False
-    ) -> Tensor:
+    def std(self: Any, dim: Any = None, unbiased: Any = None, *, correction: Any = 1, keepdim: bool = False) -> Tensor:
         return F.std(self, dim, unbiased, correction=correction, keepdim=keepdim)
 
     def max(self: Any, dim: Any = None, keepdim: bool = False) -> Any:

@@ -18,8 +18,6 @@ def like(values: Array, template: Array) -> Array:
         return np.array(values, order="F" if template.flags.fnc else "C")
     low, high = sum(min(s, 0) for s in spans), sum(max(s, 0) for s in spans)
     memory = np.zeros(high - low + 1, values.dtype)
-    view = np.lib.stride_tricks.as_strided(
-        memory[-low:], template.shape, [s * memory.itemsize for s in steps]
-    )
+    view = np.lib.stride_tricks.as_strided(memory[-low:], template.shape, [s * memory.itemsize for s in steps])
     view[...] = values
     return view

@@ -216,5 +216,3 @@ def _buffers(modules: list[Any]) -> list[tuple[dict[str, Any], str, Any, Array]]
         for name, buffer in getattr(inner, "_buffers", {}).items()
         if buffer is not None
     ]
-
-

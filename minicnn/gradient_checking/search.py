@@ -165,5 +165,3 @@ def each(comparison: Comparison, found: Findings, elements: Array, clock: Clock,
             found.numeric[j], found.error[j], found.wrong[j] = value, error + 1e-6 * abs(value), True
         else:
             confirmed += judge_element(comparison, found, int(j))
-
-
