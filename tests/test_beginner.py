@@ -7,6 +7,7 @@ TypeError: a missing or misspelt argument.
 from __future__ import annotations
 
 import operator
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -769,7 +770,7 @@ TABLE: list[Row] = [
         lambda: fit(layer(), [(ITEM * np.nan, 0)] * 4, config={"epochs": 1}),
         NumericsError,
         "fit: epoch 1, step 1: the loss is nan. Linear: forward gave nan at index (0, 0) in layer Linear, "
-        "line 175 of fit.py; its argument 1, of shape (4, 2), has such a number already. A smaller lr often "
+        "line … of fit.py; its argument 1, of shape (4, 2), has such a number already. A smaller lr often "
         "helps (it is 0.004)",
     ),
     (
@@ -952,7 +953,7 @@ def test_says_what_came_and_what_is_needed(row):
     with pytest.raises(MinicnnError) as caught:
         call()
     assert type(caught.value) is kind
-    assert str(caught.value) == text
+    assert re.sub(r"line \d+ of", "line … of", str(caught.value)) == text
 
 
 @pytest.mark.parametrize("row", PYTHON, ids=_name)
