@@ -13,7 +13,7 @@ _FACES = {"mirror": True, "steps_per_epoch": 20, "batch_size": 50}
 RECIPES: dict[str, dict[str, Any]] = {
     "resnet_orl": {**_FACES, "model": "resnet_orl", "epochs": 20},
     "vgg_orl": {**_FACES, "model": "vgg_orl", "options": {"dropout": 0.2}, "epochs": 20},
-    "alexnet_orl": {**_FACES, "model": "alexnet_orl", "image_size": [112, 92], "epochs": 40, "lr": 1e-3},
+    "alexnet_orl": {**_FACES, "model": "alexnet_orl", "image_size": [112, 92], "epochs": 40, "lr": 1.5e-3},
     "mlp_orl": {**_FACES, "model": "mlp_orl", "epochs": 40, "lr": 2e-3},
 }
 """What differs from the defaults of `Config`; a model's own name is its recipe."""
