@@ -172,6 +172,7 @@ class BatchNormEval(Function):
         return on(ctx.device, batch_norm_eval_backward)(dy, ctx.saved, ctx.needs_input_grad[:3])
 
 
+@ieee
 def _move(running: Array | None, value: Array, momentum: float) -> None:
     """Move a running statistic, in place, a step of `momentum` towards the batch's value."""
     if running is not None:
