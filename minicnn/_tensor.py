@@ -296,11 +296,6 @@ def wrap(data: Array, device: Device, node: Any, index: int) -> Tensor:
     return new
 
 
-def as_tensor(value: Any, like: Tensor) -> Tensor:
-    """Return a constant as a tensor on the device of another; a tensor is returned as it is."""
-    return value if isinstance(value, Tensor) else Tensor(value, device=like.device)
-
-
 def _new_array(data: Any, dtype: Any, where: str | None) -> tuple[Array, Device]:
     """Return a fresh array and its device for `mc.tensor`."""
     dtype = None if dtype is None else check_dtype("tensor", dtype)

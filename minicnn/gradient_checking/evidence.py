@@ -12,7 +12,6 @@ from .point import Point
 from .search import CHEAP_STEP, Clock
 
 Array = Any
-NAMES_OF_SIZES = ["N", "C", "H", "W"]
 
 
 @dataclass
