@@ -59,5 +59,5 @@ def cross_entropy_backward(dloss: Array, cache: Any, needs: Needs = (True, False
     dx[rows, labels] -= (1 - smoothing) * dlosses[:, 0]
     if smoothing:
         dx -= smoothing / dx.shape[1] * dlosses
-    dx[ignored] = 0
+    dx[ignored] = 0 * p[ignored]  # a nan in them stays visible
     return np.moveaxis(dx.reshape(shape), -1, axis), None

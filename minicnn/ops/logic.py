@@ -245,6 +245,7 @@ def _divisible(name: str, input: Any, other: Any) -> tuple[Any, Any]:
     dtype = x.dtype if isinstance(x, Tensor) else y.dtype
     if dtype.kind == "b":
         raise DTypeError(f"{name}: bools cannot be divided; convert them with .int()")
-    if dtype.kind != "f" and np.equal(y.data if isinstance(y, Tensor) else y, 0).any():
+    empty = 0 in (x.shape if isinstance(x, Tensor) else ()) + (y.shape if isinstance(y, Tensor) else ())
+    if dtype.kind != "f" and not empty and np.equal(y.data if isinstance(y, Tensor) else y, 0).any():
         raise ShapeError(f"{name}: whole numbers cannot be divided by 0; floats give inf or nan")
     return x, y

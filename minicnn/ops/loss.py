@@ -142,7 +142,8 @@ def cross_entropy_backward(dloss: Array, cache: Any, needs: Needs = (True, False
         dlosses = np.expand_dims(dlosses, axis)
     dx = dtarget = None
     if needs[0]:
-        dx = np.where(kept, dlosses * (np.exp(logp) * wq.sum(axis, keepdims=True) - wq), zero)
+        dlosses = np.where(kept, dlosses, zero)  # of an ignored row 0, but a nan in it stays visible
+        dx = dlosses * (np.exp(logp) * wq.sum(axis, keepdims=True) - wq)
     if needs[1]:
         dtarget = -(1 - smoothing) * dlosses * w * logp
     return dx, dtarget

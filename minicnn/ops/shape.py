@@ -283,6 +283,10 @@ def pad(input: Tensor, pad: Sequence[int], mode: str = "constant", value: float 
             f"pad: mode {mode!r} pads the last 1, 2 or 3 axes of a tensor with one or two axes before them (batch, "
             f"channels), got {len(numbers)} widths for shape {input.shape}"
         )
+    if mode in ("reflect", "replicate") and 0 in input.shape[input.ndim - len(numbers) // 2 - 1 :]:
+        raise ShapeError(
+            f"pad: mode {mode!r} finds nothing to repeat in shape {input.shape}; only the batch may be empty"
+        )
     widths = [(0, 0)] * (input.ndim - len(numbers) // 2) + [*zip(numbers[::2], numbers[1::2])][::-1]
     for size, width in zip(input.shape, widths):
         _check_width(mode, size, width)
@@ -299,7 +303,7 @@ def _check_width(mode: str, size: int, width: tuple[int, int]) -> None:
         raise ShapeError(f"pad: widths {width} cut off more than the {size} elements of their axis")
     if mode == "constant" or width == (0, 0):
         return
-    if size + sum(width) < 1:
+    if size + sum(width) < 1 and mode != "circular":
         raise ShapeError(f"pad: mode {mode!r} with widths {width} leaves nothing of {size} elements")
     limit = {"reflect": size - 1, "circular": left}.get(mode, max(width))
     if max(width) > limit:
@@ -336,8 +340,9 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     Raises ShapeError where they do not, without any tensor, and for tensors without axes.
     """
     xs = _several("cat", tensors)
-    xs = [x for x in xs if x.shape != (0,)] or xs[:1]
-    axis = arguments.axis("cat", xs[0], dim)
+    kept = [x for x in xs if x.shape != (0,)]
+    axis = arguments.axis("cat", kept[0], dim) if kept else arguments.integer("cat", "dim", dim) * 0
+    xs = kept or xs[:1]
     for i, x in enumerate(xs):
         if x.ndim == 0:
             raise ShapeError(f"cat: tensors[{i}] has no axes; use F.stack")
