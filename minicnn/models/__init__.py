@@ -9,11 +9,12 @@ from typing import Any
 from .. import nn
 from ..errors import ShapeError
 from ..ops import arguments
+from .face_resnet29 import face_resnet29
 from .orl import alexnet_orl, mlp_orl, resnet_orl, vgg_orl
 from .residual import BasicBlock
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
-    model.__name__: model for model in (alexnet_orl, mlp_orl, resnet_orl, vgg_orl)
+    model.__name__: model for model in (alexnet_orl, face_resnet29, mlp_orl, resnet_orl, vgg_orl)
 }
 
 
@@ -30,4 +31,4 @@ def build(name: str, **options: Any) -> nn.Module:
     return model(**options)
 
 
-__all__ = ["MODELS", "BasicBlock", "alexnet_orl", "build", "mlp_orl", "resnet_orl", "vgg_orl"]
+__all__ = ["MODELS", "BasicBlock", "alexnet_orl", "build", "face_resnet29", "mlp_orl", "resnet_orl", "vgg_orl"]

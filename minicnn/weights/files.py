@@ -1,0 +1,90 @@
+"""Reading a file of weights: its bytes, and the entries of a zip archive, each checked against its checksum."""
+
+from __future__ import annotations
+
+import io
+import os
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+
+from ..errors import CheckpointError, DTypeError
+
+Source = str | os.PathLike[str] | bytes
+
+
+def read(name: str, source: Source) -> tuple[bytes, str]:
+    """Return the bytes of a file, or the bytes that were given, and how messages call them."""
+    if isinstance(source, (bytes, bytearray, memoryview)):
+        return bytes(source), name
+    where = checked_path(name, source)
+    try:
+        return where.read_bytes(), f"{name}: {where}"
+    except OSError as error:
+        raise CheckpointError(f"{name}: cannot read {where}: {error.strerror or error}") from None
+
+
+def checked_path(name: str, path: str | os.PathLike[str]) -> Path:
+    """Return the path, refusing what is none."""
+    if not isinstance(path, (str, os.PathLike)):
+        raise DTypeError(f"{name}: needs the path of a file or its bytes, got {type(path).__name__}")
+    if "\0" in os.fspath(path):
+        raise CheckpointError(f"{name}: path {os.fspath(path)!r} holds a NUL character, which no file name has")
+    return Path(path)
+
+
+class Archive:
+    """The entries of a zip archive that keeps them uncompressed, as PyTorch and NumPy write it.
+
+    A compressed entry is refused: a few bytes could claim to be gigabytes. So what is read has never more bytes
+    than the file. Two entries of one name, and entries that overlap, are refused, too; every entry read is compared
+    with its CRC-32, and its name in the directory with that at the entry itself.
+    """
+
+    def __init__(self, where: str, data: bytes) -> None:
+        self.where = where
+        try:
+            self._zip = zipfile.ZipFile(io.BytesIO(data))
+            entries = self._zip.infolist()
+        except Exception as error:  # zipfile fails with nearly any error of Python's on a damaged directory
+            raise CheckpointError(f"{where} is a damaged zip archive: {error or type(error).__name__}") from None
+        end = -1
+        for entry in sorted(entries, key=lambda entry: entry.header_offset):
+            name = entry.filename
+            if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+                raise CheckpointError(f"{where}: entry {name!r} is compressed; weights are read uncompressed only")
+            if entry.flag_bits & 0x1:
+                raise CheckpointError(f"{where}: entry {name!r} is encrypted")
+            if entry.header_offset < end:
+                raise CheckpointError(f"{where}: entry {name!r} overlaps another")
+            end = entry.header_offset + entry.file_size
+        if end > len(data):
+            raise CheckpointError(f"{where}: its entries claim {end} bytes, the file has {len(data)}")
+        self.entries = {entry.filename: entry for entry in entries}
+        if len(self.entries) != len(entries):
+            raise CheckpointError(f"{where} holds two entries of one name")
+
+    def read(self, name: str) -> bytes:
+        """Return the content of an entry."""
+        if name not in self.entries:
+            raise CheckpointError(f"{self.where} has no entry {name!r}: it is incomplete")
+        try:
+            with self._zip.open(self.entries[name]) as entry:
+                content = entry.read()
+        except Exception as error:  # as above
+            raise CheckpointError(f"{self.where}: entry {name!r} is damaged: {error or type(error).__name__}") from None
+        # zipfile compares the CRC only where it reaches the end that the directory names
+        if len(content) != self.entries[name].file_size or zlib.crc32(content) != self.entries[name].CRC:
+            raise CheckpointError(f"{self.where}: entry {name!r} is damaged: its CRC-32 differs")
+        return content
+
+
+def is_zip(data: bytes) -> bool:
+    """Return whether a file begins as a zip archive does."""
+    return data[:4] in (b"PK\x03\x04", b"PK\x05\x06")
+
+
+def little_endian(data: bytes) -> int:
+    """Return eight bytes as a whole number, the lowest first, with sign."""
+    return int(struct.unpack("<q", data)[0])
