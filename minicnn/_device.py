@@ -90,8 +90,8 @@ def usable(where: Device) -> Device:
             "device 'cuda' needs CuPy, which is not installed: pip install 'minicnn[cuda12]' (CUDA 12) "
             "or 'minicnn[cuda13]' (CUDA 13)"
         )
-    if where in ("cuda", "cuda:sim") and find_spec("minicnn.cuda") is None:
-        raise DeviceError(f"device {str(where)!r}: this version of minicnn has no CUDA kernels yet; use 'cpu'")
+    if where == "cuda:sim":
+        import_module("minicnn.cuda.emulation.build").compiler()
     return where
 
 
@@ -116,8 +116,8 @@ _implementations: dict[tuple[str, Callable[..., Any]], Callable[..., Any]] = {}
 def on(where: Device, function: F) -> F:
     """Return this device's twin of a function of `minicnn.ops`, or the function itself.
 
-    `reference` always runs the definition; `cpu` and `cuda:sim` run it where they have no twin;
-    on `cuda` a missing twin is an error.
+    `reference` always runs the definition, `cpu` runs it where it has no twin; on `cuda` and `cuda:sim` a missing
+    twin is an error, except for the bookkeeping of `shape`.
     """
     found = _implementations.get((where, function))
     if found is None:
@@ -134,7 +134,7 @@ def _find(where: Device, function: Callable[..., Any]) -> Callable[..., Any]:
     name = f"minicnn.{folder}.{family}"
     there = find_spec(f"minicnn.{folder}") and find_spec(name)
     twin = getattr(import_module(name), function.__name__, None) if there else None
-    if twin is None and where == "cuda":
+    if twin is None and folder == "cuda":
         raise DeviceError(
             f"{function.__name__} has no CUDA version: write it in minicnn/cuda/{family}.py and "
             f"kernels/{family}.cu, or use device 'cpu'"

@@ -1,6 +1,7 @@
 """The package as a user installs it: a wheel, in an environment that holds nothing else, outside the checkout."""
 
 import os
+import shutil
 import subprocess
 import sys
 import venv
@@ -55,3 +56,15 @@ def test_the_wheel_holds_the_manifest_and_the_command(installed, tmp_path):
     assert run(installed, tmp_path, "python", "-c", code).strip() == "400"
     assert "parameters 312,456" in run(installed, tmp_path, "minicnn", "summary", "resnet_orl")
     assert "cpu" in run(installed, tmp_path, "python", "-m", "minicnn", "doctor")
+
+
+@pytest.mark.skipif(sys.platform != "linux" or shutil.which("g++") is None, reason="cuda:sim needs Linux and g++")
+def test_the_wheel_runs_the_kernels_outside_the_checkout(installed, tmp_path):
+    code = (
+        "import minicnn as mc, minicnn.functional as F\n"
+        "from minicnn.cuda.source import shipped\n"
+        "print(shipped(), F.relu(mc.tensor([-1.0, 2.0], device='cuda:sim')).sum().item())"
+    )
+    where, value = run(installed, tmp_path, "python", "-c", code).split()
+    assert not Path(where).is_relative_to(ROOT)
+    assert float(value) == 2.0

@@ -1,0 +1,12 @@
+"""Runs CUDA kernels on the CPU, thread by thread, and says what is wrong with them.
+
+    with emulation.checking():           # or MINICNN_SIM_CHECK=1: watch every load and store
+        F.relu(x)
+
+`build.py` compiles a kernel file with g++ behind the header `cuda_on_cpu.h`; `process.py` runs it in a helper process
+(`worker.py`), so that a wild or endless kernel ends in a message; `runtime.cpp` schedules the threads and checks.
+"""
+
+from .process import checking, launch
+
+__all__ = ["checking", "launch"]
