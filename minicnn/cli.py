@@ -21,6 +21,7 @@ COMMANDS = {
     "predict": "who is on these pictures, by a run",
     "summary": "layers, shapes, parameters, multiply-adds and memory of a model",
     "gradcheck": "check the gradients of what is in a file",
+    "coursework": "exercises: files to fill in, and a grader",
     "bench": "measure speed",
     "doctor": "what is installed, which devices work, threads, caches",
 }

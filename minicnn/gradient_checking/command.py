@@ -91,7 +91,7 @@ def _in_a_process(target: str, options: argparse.Namespace) -> dict[str, Any]:
         except subprocess.TimeoutExpired:
             return {"verdict": f"out of time: not done after {options.time:g} s"}
         finally:
-            _end(process)
+            end(process)
         if process.returncode == 0 and result.is_file():
             found: dict[str, Any] = json.loads(result.read_text(encoding="utf-8"))
             if any("MemoryError" in fault for r in found.get("reports", []) for fault in r["faults"]):
@@ -99,10 +99,10 @@ def _in_a_process(target: str, options: argparse.Namespace) -> dict[str, Any]:
             return found
         if b"MemoryError" in errors:
             return {"verdict": f"out of memory: more than {options.memory} MiB"}
-        return {"verdict": f"crashed: {_ending(process.returncode)}"}
+        return {"verdict": f"crashed: {ending(process.returncode)}"}
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End the worker and whatever it has started."""
     if os.name == "posix":
         with suppress(ProcessLookupError):
@@ -114,7 +114,8 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         process.stderr.close()
 
 
-def _ending(code: int) -> str:
+def ending(code: int) -> str:
+    """Return in words how a process ended."""
     if code < 0:
         return f"ended by signal {signal.Signals(-code).name}"
     return f"the process ended with code {code} without a result"

@@ -43,7 +43,7 @@ def load(text: str, cases: str | None) -> Target:
     if forward is None or not callable(forward):
         needed = f"{stem}_forward and {stem}_backward" if name.endswith(("_forward", "_backward")) else name
         raise DataError(f"gradcheck: {path} has no {needed}")
-    makers = _given_cases(Path(cases), stem) if cases else []
+    makers = given_cases(Path(cases), stem) if cases else []
     if not makers and callable(names.get(f"{stem}_inputs")):
         makers = [names[f"{stem}_inputs"]]
     if isinstance(forward, type):
@@ -66,18 +66,19 @@ def _module(path: Path) -> Any:
     return module
 
 
-def _given_cases(path: Path, stem: str) -> list[Maker]:
+def given_cases(path: Path, stem: str, needed: bool = True) -> list[Maker]:
     """Return the makers for a name in a file of cases.
 
     A Python file holds CASES = {name: [function of a generator, …]}; a JSON file {name: [[input, …], …]} with inputs
     {"shape": […]} (normal), {"shape": […], "integers": [low, high]}, or any plain value.
+    Raises DataError if it cannot be read, or has none for this name though some are `needed`.
     """
     try:
         table = vars(_module(path))["CASES"] if path.suffix == ".py" else json.loads(path.read_text(encoding="utf-8"))
         found = table.get(stem, table.get("*"))
-        if not found:
+        if not found and needed:
             raise DataError(f"gradcheck: {path} has no cases for {stem!r}")
-        return [case if callable(case) else _maker(case) for case in found]
+        return [case if callable(case) else _maker(case) for case in found or ()]
     except (OSError, ValueError, KeyError, AttributeError, TypeError) as error:
         raise DataError(f"gradcheck: the cases in {path} cannot be read: {type(error).__name__}: {error}") from error
 

@@ -1,0 +1,14 @@
+"""Exercises for a course: files to fill in, and a grader that says what is wrong.
+
+stubs/             what a student gets
+exercise.py        what an exercise consists of
+dense.py images.py normalising.py    the exercises: inputs, right results, usual mistakes
+student_process.py the process in which a student's file runs, and the messages that it understands
+student.py         the grader's end of these messages
+compare.py         how a wrong result is described
+grade.py           the grader
+report.py          what it prints and writes
+
+The student's code runs in a process of its own, which never sees a right result: whatever it does to NumPy or to
+its own process, numbers are compared here.
+"""

@@ -1,0 +1,35 @@
+"""Convolution, as its formula says it: by loops. Slow, and the best way to see what the layer does.
+
+Check your work with:  minicnn coursework grade THIS_FILE
+"""
+
+import numpy as np
+
+
+def conv_naive_forward(x, w, b, conv_param):
+    """Compute  out[n, f, p, q] = b[f] + sum_{c, i, j} w[f, c, i, j] · xpad[n, c, p·stride + i, q·stride + j].
+
+    x: (N, C, H, W)      N images of C channels
+    w: (F, C, HH, WW)    F filters
+    b: (F,)
+    conv_param: dictionary with
+      "stride": by how many pixels the window moves, in both directions
+      "pad":    how many rows and columns of zeros are laid around x on each side (this makes xpad)
+    Returns (out, cache): out (N, F, OH, OW); cache is whatever your backward pass needs.
+      OH = 1 + (H + 2·pad - HH) // stride,   OW = 1 + (W + 2·pad - WW) // stride
+
+    Hint: np.pad pads. Loop over n, f, p and q; the rest is one product of a window with a filter.
+    """
+    raise NotImplementedError
+
+
+def conv_naive_backward(dout, cache):
+    """Compute the gradients of the loss from dout, its gradient with respect to out.
+
+    dout: (N, F, OH, OW)
+    Returns (dx, dw, db), each of exactly the shape of x, w, b.
+
+    Hint: the same loops. Each out[n, f, p, q] used one window of xpad and one filter: what does it send back to each?
+    Windows overlap, so contributions add up. At the end the padding has to go.
+    """
+    raise NotImplementedError

@@ -1,0 +1,98 @@
+"""The grader's end: a student's file in a process of its own, with limits on time and memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from ..gradient_checking.command import end, ending
+from .student_process import frame, read_frame
+
+SCRIPT = Path(__file__).with_name("student_process.py")
+
+
+class Ended(BaseException):
+    """The student's process cannot go on; the text is a verdict.
+
+    No Exception, since the gradient checker takes those for findings about a function, and goes on calling.
+    `refused` is whether the file did what no exercise needs: then nothing in it counts.
+    """
+
+    def __init__(self, text: str, refused: bool = False) -> None:
+        super().__init__(text)
+        self.refused = refused
+
+
+class Student:
+    """A student's file, running. `ask` sends a request; `close` ends the process and whatever it started."""
+
+    __slots__ = ("_late", "_process", "_timer", "error", "memory", "names", "seconds")
+
+    def __init__(self, file: Path, seconds: float, memory: int) -> None:
+        self.seconds, self.memory, self._late = seconds, memory, threading.Event()
+        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": ""}
+        self._process = subprocess.Popen(
+            [sys.executable, "-B", str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, env=environment, start_new_session=True,
+        )  # fmt: skip
+        self._timer = threading.Timer(seconds, self._stop)
+        self._timer.daemon = True
+        self._timer.start()
+        try:
+            start = {"file": str(file.absolute()), "root": str(SCRIPT.parents[1]), "memory": memory}
+            answer = self.ask(start, "while the file was read")
+        except BaseException:
+            self.close()
+            raise
+        self.names: set[str] = set(answer.get("names", ()))
+        self.error: dict[str, Any] | None = answer.get("error")
+
+    def _stop(self) -> None:
+        self._late.set()
+        end(self._process)
+
+    def ask(self, request: dict[str, Any], doing: str) -> dict[str, Any]:
+        """Return the answer to a request. Raises Ended if there is none."""
+        requests, answers = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
+        try:
+            requests.write(frame(request))
+            requests.flush()
+            answer = read_frame(answers)
+        except (EOFError, OSError):
+            raise Ended(self._how_it_ended(doing)) from None
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
+            raise Ended("writes into the grader's own channel, instead of returning results", True) from None
+        if "refused" in answer:
+            raise Ended(clean(answer["refused"]), True)
+        error = answer.get("error")
+        if error and error.get("memory"):
+            raise Ended(f"out of memory: more than {self.memory} MiB {doing}")
+        return answer
+
+    def _how_it_ended(self, doing: str) -> str:
+        try:
+            code = self._process.wait(5)
+        except subprocess.TimeoutExpired:
+            return f"closed the grader's channel {doing}"
+        if self._late.is_set():
+            return f"out of time: not done after {self.seconds:g} s; stopped {doing}"
+        return f"crashed: {ending(code)}, {doing}"
+
+    def close(self) -> None:
+        """End the process."""
+        self._timer.cancel()
+        end(self._process)
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                with suppress(OSError):  # what was still to be sent has no reader any more
+                    stream.close()
+
+
+def clean(text: Any) -> str:
+    """Return a text from the student's process on one line, without characters that would steer a terminal."""
+    return "".join(c if c.isprintable() else " " for c in str(text)[:500]).strip()

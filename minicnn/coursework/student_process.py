@@ -1,0 +1,290 @@
+"""The process in which a student's file runs, and the messages between it and the grader.
+
+Started by its path, so that nothing of minicnn is loaded here. Messages are frames: two lengths, a description in
+JSON, the bytes of the arrays. Nothing is unpickled on either side.
+
+The first message from the grader is {"file", "root", "memory"}; the answer names the functions in the file. Then
+{"call": "forward", "function", "arguments", "seed"} is answered by what the function returned and the arguments that
+it changed; {"call": "backward", …, "backward", "dout", "watched"} runs the pair and answers with the gradients.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import struct
+import sys
+import types
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+from numpy import asarray, errstate, frombuffer, generic, ndarray
+
+MOST_ELEMENTS = 1 << 20  # larger arrays are described by their shape only: no right result is as large
+MOST_BYTES = 1 << 26
+LENGTHS = struct.Struct("<II")
+FRAMEWORKS = frozenset((
+    "autograd", "chainer", "cupy", "dezero", "flax", "jax", "jaxlib", "keras", "micrograd", "minicnn", "minitorch",
+    "mxnet", "mygrad", "onnxruntime", "paddle", "tensorflow", "theano", "tinygrad", "torch", "torchvision",
+))  # fmt: skip
+PROGRAMS = frozenset((
+    "subprocess.Popen", "os.system", "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile",
+    "pty.spawn",
+))  # fmt: skip
+KILLS = frozenset(("os.kill", "os.killpg"))
+
+
+class Other(NamedTuple):
+    """A value that is neither array, number, text, list nor dictionary; or an array too large to be sent."""
+
+    kind: str
+    shape: tuple[int, ...] | None = None
+
+
+def pack(value: Any, chunks: list[bytes], depth: int = 0) -> dict[str, Any]:
+    """Return the description of a value; the bytes of its arrays go to `chunks`."""
+    if isinstance(value, (ndarray, generic)):
+        array = asarray(value)
+        if array.dtype.kind not in "fiub" or array.size > MOST_ELEMENTS:
+            return {"other": f"array of {array.dtype}", "shape": [*map(int, array.shape)]}
+        chunks.append(array.tobytes())
+        kind = "array" if isinstance(value, ndarray) else "scalar"
+        return {kind: array.dtype.str, "shape": [*map(int, array.shape)]}
+    if value is None or isinstance(value, (bool, float)) or (isinstance(value, int) and abs(value) < 1 << 62):
+        return {"plain": value}
+    if isinstance(value, str) and len(value) < 1000:
+        return {"plain": str(value)}
+    if isinstance(value, (tuple, list)) and depth < 6 and len(value) <= 1000:
+        return {"list" if isinstance(value, list) else "tuple": [pack(v, chunks, depth + 1) for v in value]}
+    if isinstance(value, dict) and depth < 6 and len(value) <= 1000:
+        return {"dict": {str(k): pack(v, chunks, depth + 1) for k, v in value.items()}}
+    return {"other": type(value).__name__[:100]}
+
+
+def unpack(tree: dict[str, Any], payload: memoryview, at: list[int]) -> Any:
+    """Return the value that `pack` described; `at` holds the position in the payload. Raises ValueError, KeyError."""
+    if "plain" in tree:
+        return tree["plain"]
+    for kind, make in (("list", list), ("tuple", tuple)):
+        if kind in tree:
+            return make([unpack(t, payload, at) for t in tree[kind]])
+    if "dict" in tree:
+        return {k: unpack(t, payload, at) for k, t in tree["dict"].items()}
+    if "other" in tree:
+        return Other(str(tree["other"]), tuple(map(int, tree["shape"])) if "shape" in tree else None)
+    dtype = np.dtype(tree["array"] if "array" in tree else tree["scalar"])
+    if dtype.kind not in "fiub":
+        raise ValueError(f"no numbers: {dtype}")
+    shape = tuple(map(int, tree["shape"]))
+    count = int(np.prod(shape, dtype=object))
+    array = frombuffer(payload, dtype, count, at[0]).reshape(shape).copy() if count else np.zeros(shape, dtype)
+    at[0] += array.nbytes
+    return array if "array" in tree else array[()]
+
+
+def frame(message: dict[str, Any]) -> bytes:
+    """Return a message, whose values are trees or plain, as bytes; values under "values" are packed."""
+    chunks: list[bytes] = []
+    message = {**message, "values": {k: pack(v, chunks) for k, v in message.get("values", {}).items()}}
+    payload, header = b"".join(chunks), json.dumps(message).encode()
+    return LENGTHS.pack(len(header), len(payload)) + header + payload
+
+
+def read_frame(stream: BinaryIO) -> dict[str, Any]:
+    """Return the next message. Raises EOFError at the end, and ValueError, KeyError, … for what is no message."""
+    header_size, payload_size = LENGTHS.unpack(_exactly(stream, LENGTHS.size))
+    if header_size + payload_size > MOST_BYTES:
+        raise ValueError("a message is too long")
+    message = json.loads(_exactly(stream, header_size))
+    payload, at = memoryview(_exactly(stream, payload_size)), [0]
+    message["values"] = {k: unpack(tree, payload, at) for k, tree in message["values"].items()}
+    return dict(message)
+
+
+def _exactly(stream: BinaryIO, count: int) -> bytes:
+    data = stream.read(count)
+    if len(data) < count:
+        raise EOFError
+    return data
+
+
+# What only the student's process does
+
+
+def main() -> None:
+    """Serve the grader until it hangs up."""
+    requests, out = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for number in (0, 1, 2):  # what the student's code prints or reads is no message
+        os.dup2(nowhere, number)
+    start = read_frame(requests)
+    sys.path.pop(0)  # this file's folder
+    limit(start["memory"])
+    answer, names = load(start, out)
+    _send(out, answer)
+    while True:
+        request = read_frame(requests)
+        try:
+            answer = called(request, names)
+        except MemoryError:
+            answer = {"error": {"type": "MemoryError", "text": "", "memory": True, "stage": "forward"}}
+        _send(out, answer)
+
+
+def _send(out: int, message: dict[str, Any]) -> None:
+    view = memoryview(frame(message))
+    while view:
+        view = view[os.write(out, view) :]
+
+
+def limit(mebibytes: int) -> None:
+    """Bound this process's memory and the files it writes, where the system can (not on Windows)."""
+    try:
+        import resource
+    except ImportError:
+        return
+    for what, most in ((resource.RLIMIT_AS, mebibytes), (resource.RLIMIT_FSIZE, 16)):
+        resource.setrlimit(what, (most << 20, most << 20))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def load(start: dict[str, Any], out: int) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Run the student's file; return the answer about it, and its names."""
+    path = Path(start["file"])
+    source = path.read_bytes()
+    sys.path.insert(0, str(path.resolve().parent))
+    module = types.ModuleType("student_file")
+    module.__file__ = str(path)
+    sys.modules["student_file"] = module
+    sys.addaudithook(_guard(out, start["root"]))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            exec(compile(source, str(path), "exec"), vars(module))
+    except BaseException as error:
+        return {"error": _described(error, "the file")}, {}
+    names = vars(module)
+    return {"names": [n for n, value in names.items() if callable(value) and isinstance(n, str)]}, names
+
+
+def _guard(out: int, root: str) -> Callable[[str, tuple[Any, ...]], None]:
+    """Return a hook that tells the grader when the file leaves the exercise: it cannot be taken off again."""
+    abspath, basename, dirname, write = os.path.abspath, os.path.basename, os.path.dirname, os.write
+    frameworks, programs, kills, within = FRAMEWORKS, PROGRAMS, KILLS, root + os.sep
+
+    def refuse(text: str) -> None:
+        write(out, frame({"refused": text}))
+        raise PermissionError(text)
+
+    def hook(event: str, arguments: tuple[Any, ...]) -> None:
+        if event == "import":
+            top = str(arguments[0]).partition(".")[0]
+            if top in frameworks:
+                refuse(f"imports {top}; the exercise is to write it with NumPy")
+        elif event == "open" and isinstance(arguments[0], str):
+            path = abspath(arguments[0])
+            folder = dirname(path)
+            folder = dirname(folder) if basename(folder) == "__pycache__" else folder
+            if basename(path).startswith("__init__.") and basename(folder) in frameworks:
+                refuse(f"imports {basename(folder)}; the exercise is to write it with NumPy")
+            if path.startswith(within):
+                refuse("reads minicnn's own files; the exercise is to write it with NumPy")
+        elif event in programs:
+            refuse("starts another program, which no exercise needs")
+        elif event in kills:
+            refuse("sends signals to processes, which no exercise needs")
+
+    return hook
+
+
+def called(request: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
+    """Return the answer to one request."""
+    values = request["values"]
+    arguments, former = values["arguments"], _copied(values["arguments"])
+    random.seed(request["seed"])
+    np.random.seed(request["seed"])  # noqa: NPY002 - students use the global generator
+    stage, calls, dout = "forward", 0, None
+    try:
+        with errstate(all="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            result = names[request["function"]](*arguments)
+            if request["call"] == "backward":
+                if not isinstance(result, (tuple, list)) or len(result) != 2:
+                    return {"no_cache": True}
+                stage, dout, former = "backward", values["dout"], _copied(arguments)
+                sent = dout.copy()
+                watch = _Calls(names[request["function"]]) if request["watched"] else None
+                sys.setprofile(watch)
+                try:
+                    result = names[request["backward"]](dout, result[1])
+                finally:
+                    sys.setprofile(None)
+                calls = watch.count if watch else 0
+    except BaseException as error:
+        return {"error": _described(error, stage)}
+    found = {"result": result}
+    for i, (argument, before) in enumerate(zip(arguments, former)):
+        if not same(argument, before):
+            found[f"changed {i}"] = argument
+    if dout is not None and not same(dout, sent):
+        found["changed dout"] = dout
+    return {"values": found, "calls": calls}
+
+
+class _Calls:
+    """Counts the calls of one function, as a profiler."""
+
+    def __init__(self, function: Any) -> None:
+        self.code, self.count = getattr(function, "__code__", None), 0
+
+    def __call__(self, frame_: types.FrameType, event: str, _: Any) -> None:
+        if event == "call" and frame_.f_code is self.code:
+            self.count += 1
+
+
+def _copied(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_copied(v) for v in value]
+    if isinstance(value, dict):
+        return {k: _copied(v) for k, v in value.items()}
+    return value.copy() if isinstance(value, ndarray) else value
+
+
+def same(one: Any, other: Any) -> bool:
+    """Return whether two values are equal to the last bit."""
+    if isinstance(one, ndarray) and isinstance(other, ndarray):
+        return one.dtype == other.dtype and one.shape == other.shape and one.tobytes() == other.tobytes()
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same(v, other[k]) for k, v in one.items())
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, (ndarray, generic)) or isinstance(other, (ndarray, generic)):
+        return type(one) is type(other) and asarray(one).tobytes() == asarray(other).tobytes()
+    return type(one) is type(other) and (one == other or one != one)
+
+
+def _described(error: BaseException, stage: str) -> dict[str, Any]:
+    """Return what there is to say about an error: kind, text, and the last line of the student's own it came from."""
+    trace, place = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if "site-packages" not in code.co_filename and not code.co_filename.startswith("<"):
+            place = f"{os.path.basename(code.co_filename)}, line {trace.tb_lineno}"
+        trace = trace.tb_next
+    try:
+        text = str(error)[:500]
+    except BaseException:
+        text = ""
+    return {
+        "type": type(error).__name__[:100], "text": text, "place": "" if "student_process" in place else place,
+        "memory": isinstance(error, MemoryError), "unwritten": isinstance(error, NotImplementedError),
+        "left": isinstance(error, (SystemExit, KeyboardInterrupt)), "stage": stage,
+    }  # fmt: skip
+
+
+if __name__ == "__main__":
+    main()
