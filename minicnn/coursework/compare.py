@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -90,12 +91,13 @@ def _pattern(
     odd = ~np.isfinite(got) & np.isfinite(right)
     if odd.any():
         return (
-            f"{int(odd.sum())} elements are nan or inf where the result is an ordinary number; look for exp or squares "
-            "that overflow, the logarithm of 0, or a division of 0 by 0"
+            "nan or inf where the result is an ordinary number; look for exp or squares that overflow, the logarithm "
+            "of 0, or a division of 0 by 0"
         )
     for text, function in mistakes:
         try:
-            with np.errstate(all="ignore"):
+            with np.errstate(all="ignore"), warnings.catch_warnings():
+                warnings.simplefilter("ignore")
                 if _equal(got, np.asarray(function(*arguments)), right):
                     return text
         except (ValueError, IndexError, KeyError, TypeError):  # a mistake that these arguments do not allow
@@ -186,9 +188,8 @@ def _where(got: Array, right: Array, wrong: Array, arguments: Sequence[Any], nam
     for axis, length in enumerate(wrong.shape):
         others = tuple(a for a in range(wrong.ndim) if a != axis)
         places = np.flatnonzero(wrong.any(axis=others))
-        if len(places) < length:
-            kind = "the first" if places.tolist() == [0] else "the last" if places.tolist() == [length - 1] else ""
-            where = f"{kind} place" if kind else f"places {', '.join(map(str, places[:8]))}"
-            first = " (all but the first)" if places.tolist() == list(range(1, length)) and length > 2 else ""
-            return f"only at {where} of axis {axis}{first}, the others are right"
+        if len(places) <= length // 2:
+            return f"only at {', '.join(map(str, places[:8]))} along axis {axis} (of 0 to {length - 1})"
+        if len(places) == length - 1 > 1 and not {0, length - 1} <= set(places):
+            return f"everywhere but at the {'first' if 0 not in places else 'last'} place along axis {axis}"
     return ""

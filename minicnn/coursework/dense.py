@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import functional as F
+from .._tensor import Tensor, tensor
 from .exercise import Arguments, Exercise, computed
 
 Array = Any
@@ -122,6 +123,11 @@ def _chosen(x: Array, y: Array) -> Array:
     return x[np.arange(len(y)), y]
 
 
+def _right_classes_only(x: Tensor, y: Array) -> Tensor:
+    mask = F.one_hot(tensor(y), x.shape[1]).double()
+    return F.cross_entropy(x * mask + x.detach() * (1 - mask), tensor(y))
+
+
 SOFTMAX_LOSS = Exercise(
     name="softmax_loss",
     teaches="a loss; logarithm and exp that stay finite; the mean over the batch",
@@ -147,5 +153,13 @@ SOFTMAX_LOSS = Exercise(
             lambda x, y: -_chosen(_log_p(x), y).mean() / np.log(10),
         ),
         ("the mean over all classes, not of the right ones", lambda x, y: -_log_p(x).sum() / len(y)),
+    ),
+    slips=(
+        ("not divided by the number of examples", lambda x, y: F.cross_entropy(x, tensor(y), reduction="sum")),
+        ("divided by the number of examples twice", lambda x, y: F.cross_entropy(x, tensor(y)) / len(y)),
+        ("1 is not subtracted at the right classes: that is the softmax alone", lambda x, y: F.logsumexp(x, 1).mean()),
+        ("1 is not subtracted at the right classes, and nothing divided by N", lambda x, y: F.logsumexp(x, 1).sum()),
+        ("the sign: that goes uphill", lambda x, y: -F.cross_entropy(x, tensor(y))),
+        ("only the right classes have a gradient; the others take part in the sum, too", _right_classes_only),
     ),
 )

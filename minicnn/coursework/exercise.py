@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,10 @@ def _nothing(_: Arguments) -> None:
     return None
 
 
+def _no_idea(_: Array, __: Arguments) -> str:
+    return ""
+
+
 def _always(_: Arguments) -> bool:
     return True
 
@@ -34,8 +38,10 @@ class Exercise:
     """A layer to be written, and what is known about it.
 
     `mistakes` are usual wrong results, in words: (what was done, what would come out), for telling a student which
-    one it was. `part` names what a case is a test of, `updates` gives the entries that forward must write into its
-    dictionary, and `differentiated` says whether the backward pass is asked for a case.
+    one it was; `recognise` finds those that depend on what came. `slips` are usual wrong gradients, each as a function
+    of Tensors that has this gradient: one in which a part counts as constant. `part` names what a case is a test of,
+    `updates` gives the entries that forward must write into its dictionary, and `differentiated` says whether the
+    backward pass is asked for a case.
     """
 
     name: str
@@ -50,7 +56,8 @@ class Exercise:
     updates: Callable[[Arguments], dict[str, Array] | None] = _nothing
     differentiated: Callable[[Arguments], bool] = _always
     single: bool = False  # one function that gives the loss and its gradient, instead of a pair
-    notes: tuple[str, ...] = field(default=())
+    recognise: Callable[[Array, Arguments], str] = _no_idea
+    slips: tuple[tuple[str, Callable[..., Tensor]], ...] = ()
 
     @property
     def forward(self) -> str:
@@ -77,3 +84,16 @@ def computed(operation: Callable[..., Tensor], *arrays: Array, **options: Any) -
     """Return what an operation of minicnn gives for arrays, by its definition in plain NumPy."""
     with _device.use_device("reference"), no_grad():
         return operation(*(a if a is None else tensor(a) for a in arrays), **options).numpy()
+
+
+def slopes(function: Callable[..., Tensor], arguments: Arguments, dout: Array) -> list[Array]:
+    """Return the gradients of a function of Tensors with respect to the arrays of floats among its arguments."""
+    with _device.use_device("reference"):
+        given = [tensor(a, requires_grad=True) if _is_float(a) else a for a in arguments]
+        out = function(*given)
+        out.backward(tensor(np.asarray(dout).reshape(out.shape)))
+        return [np.zeros(t.shape) if t.grad is None else t.grad.numpy() for t in given if isinstance(t, Tensor)]
+
+
+def _is_float(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind == "f"

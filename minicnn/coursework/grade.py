@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..gradient_checking import gradcheck
-from ..gradient_checking.report import Report
+from ..gradient_checking import gradcheck, heatmap
+from ..gradient_checking.report import Gradient, Report
 from ..gradient_checking.subject import Fault
 from ..gradient_checking.target import given_cases
 from .catalogue import EXERCISES
 from .compare import difference
-from .exercise import Arguments, Exercise
+from .exercise import Arguments, Exercise, slopes
 from .student import Ended, Student, clean
 from .student_process import Other, same
 
@@ -231,14 +231,15 @@ class _Grading:
             for name in self.exercise.gradients:
                 self._unwritten(name, f"to check it, {self.exercise.forward} is needed")
             return
-        first = True
-        for arguments in filter(self.exercise.differentiated, cases):
-            self._gradients(arguments, first)
-            first = False
-        forward_is_right = all(self.parts[p].state == RIGHT for p in self.exercise.parts)
+        for number, arguments in enumerate(filter(self.exercise.differentiated, cases)):
+            with np.errstate(all="ignore"):
+                self._gradients(arguments, watched=number == 0)
         wrong = [self.parts[g] for g in self.exercise.gradients if self.parts[g].state == WRONG]
-        if wrong and not forward_is_right:
+        if wrong and not self._forward_is_right():
             wrong[0].texts.append("forward is wrong, so this may only follow from it: put forward right first")
+
+    def _forward_is_right(self) -> bool:
+        return all(self.parts[p].state == RIGHT for p in self.exercise.parts)
 
     # forward
 
@@ -247,10 +248,7 @@ class _Grading:
         also = [p for p in self.exercise.parts if updates is not None and not p.startswith("forward")]
         try:
             out, changed = self._out(arguments)
-            text = difference(
-                "loss" if self.exercise.single else "out", out, self.exercise.reference(*arguments), arguments,
-                self.exercise.arguments, self.exercise.mistakes,
-            )  # fmt: skip
+            text = self._difference(out, arguments)
             text = text or self._changes(arguments, changed, updates or {})
             if not text and again and not same(out, self._out(arguments, 2)[0]):
                 text = (
@@ -268,6 +266,15 @@ class _Grading:
             for name in also:
                 self.parts[name].enter(f"forward gives no result, case {shapes(self.exercise, arguments)}")
         self.parts[part].enter(f"{text}; case {shapes(self.exercise, arguments)}" if text else "")
+
+    def _difference(self, out: Any, arguments: Arguments) -> str:
+        exercise = self.exercise
+        name, right = "loss" if exercise.single else "out", exercise.reference(*arguments)
+        found = difference(name, out, right, arguments, exercise.arguments, exercise.mistakes)
+        if found and isinstance(out, np.ndarray) and out.shape == np.shape(right) and out.dtype.kind == "f":
+            why = exercise.recognise(out, arguments)
+            return f"{difference(name, out, right)}: {why}" if why else found
+        return found
 
     def _unwritten(self, name: str, text: str = "") -> None:
         part = self.parts[name]
@@ -294,7 +301,7 @@ class _Grading:
         if len(result) != 2:
             raise Fault("result", f"{name} returned {len(result)} values, needs two: {needs}")
         right = self.exercise.reference(*arguments)
-        if difference("out", result[0], right) and not difference("out", result[1], right):
+        if isinstance(result[0], (np.ndarray, Other, type(None))) and _swapped(result, right):
             raise Fault("result", f"{name} returned its two values in reverse order, needs {needs}")
         changed = {int(k.split()[1]): v for k, v in values.items() if k.startswith("changed ")}
         return result[0], changed
@@ -333,11 +340,10 @@ class _Grading:
 
     def _gradients(self, arguments: Arguments, watched: bool) -> None:
         """Check the gradients for one case."""
-        rng = np.random.default_rng((self.limits.seed, 1))
-        out = np.asarray(self.exercise.reference(*arguments))
         names, case = self.exercise.gradients, shapes(self.exercise, arguments)
+        dout = self._dout(arguments)
         try:
-            first = self._backward(rng.standard_normal(out.shape), arguments, watched)
+            first = self._backward(dout, arguments, watched)
         except Unwritten:
             for name in names:
                 self._unwritten(name)
@@ -358,15 +364,39 @@ class _Grading:
                 self.parts[name].enter(f"{texts[0]}; case {case}")
             return
         general = [d for d in report.faults if not d.gradient] if all(g.passed for g in report.gradients) else []
-        for name, gradient in zip(names, report.gradients):
+        for i, (name, gradient) in enumerate(zip(names, report.gradients)):
             lines = [unusable[name]] if name in unusable else [str(f) for f in general]
             if not lines and not gradient.passed:
-                lines = [order] if order else []
-                lines += [str(e) for e in gradient.elements[:2]]
-                causes = [d for d in report.diagnosis if d.gradient in ("", gradient.name)]
-                lines += [f"cause: {d}" for d in [d for d in causes if d.certainty >= 0.5][:2] or causes[:1]]
-                lines = lines or [f"{gradient}"]
-            self.parts[name].enter("\n".join([*lines, f"case {case}"]) if lines else "")
+                lines = [str(e) for e in gradient.elements[:2]]
+                known = order or self._exchanged(name, report) or self._slip(i, first[i], arguments, dout)
+                lines += [f"cause: {known}"] if known else _causes(report, gradient, self._forward_is_right())
+            self.parts[name].enter("\n".join([*(lines or [str(gradient)]), f"case {case}"]) if lines else "")
+
+    def _dout(self, arguments: Arguments) -> Array:
+        shape = np.shape(self.exercise.reference(*arguments))
+        return np.asarray(np.random.default_rng((self.limits.seed, 1)).standard_normal(shape))
+
+    def _slip(self, i: int, got: Any, arguments: Arguments, dout: Array) -> str:
+        """Return the usual mistake that gives this gradient."""
+        for text, function in self.exercise.slips:
+            found = slopes(function, arguments, dout)[i]
+            size = float(np.abs(found).max(initial=0))
+            fits = isinstance(got, np.ndarray) and got.shape == found.shape and size > 0
+            if fits and np.abs(got - found).max(initial=0) <= 1e-9 * size:
+                return text
+        return ""
+
+    def _exchanged(self, name: str, report: Report) -> str:
+        """Return whether one gradient was returned in another's place."""
+        found = dict(zip(self.exercise.gradients, report.gradients))
+        got = found[name].analytic
+        for other, gradient in found.items():
+            numeric = gradient.numeric
+            if other == name or numeric is None or np.shape(got) != numeric.shape or not np.isfinite(numeric).all():
+                continue
+            if np.abs(got - numeric).max(initial=0) <= 1e-6 * np.abs(numeric).max(initial=0):
+                return f"what comes as {name} is {other}: the order must be ({', '.join(found)})"
+        return ""
 
     def _check(self, arguments: Arguments) -> Report:
         """Return the checker's report: the right function's slopes against the student's backward pass.
@@ -463,6 +493,22 @@ class _Grading:
             )
         found: dict[str, Any] = answer["values"]
         return found
+
+
+def _causes(report: Report, gradient: Gradient, alone: bool) -> list[str]:
+    """Return the checker's diagnosis; without one, and if this is wrong `alone`, a map of where it is wrong."""
+    causes = [d for d in report.diagnosis if d.gradient in ("", gradient.name)]
+    likely = [d for d in causes if d.certainty >= 0.5][:1] or causes[:1]
+    if likely:
+        return [f"cause: {d}" for d in likely]
+    if not alone:
+        return []
+    return ["no usual mistake fits; where it is wrong:", *heatmap.text(gradient).splitlines()[:12]]
+
+
+def _swapped(result: Sequence[Any], right: Array) -> bool:
+    """Return whether the second value is the result, and the first is not."""
+    return bool(difference("out", result[0], right)) and not difference("out", result[1], right)
 
 
 def _wrong_updates(arguments: Arguments, given: dict[str, Any], key: str, right: Array) -> list[tuple[str, Array]]:

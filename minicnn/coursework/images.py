@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import functional as F
+from .._tensor import Tensor
 from .exercise import Arguments, Exercise, computed
 
 Array = Any
@@ -61,6 +64,28 @@ def _first(large: Array, small: Array) -> Array:
     return large[:, :, : small.shape[2], : small.shape[3]]
 
 
+def _conv_of_tensors(x: Tensor, w: Tensor, b: Tensor, conv_param: Dictionary) -> Tensor:
+    return F.conv2d(x, w, b, stride=conv_param["stride"], padding=conv_param["pad"])
+
+
+def _reshaped_only(*arguments: Any) -> Tensor:
+    out = _conv_of_tensors(*arguments)
+    return out.permute(0, 2, 3, 1).reshape(*out.shape)
+
+
+_CONV_SLIPS: tuple[tuple[str, Callable[..., Tensor]], ...] = (
+    (
+        "dout is reshaped to rows of F numbers without moving its axis F to the end (transpose(0, 2, 3, 1))",
+        _reshaped_only,
+    ),
+    ("the filters are flipped", lambda x, w, b, p: _conv_of_tensors(x, w.flip((2, 3)), b, p)),
+    (
+        "divided by the number of images: dout says already what counts",
+        lambda x, w, b, p: _conv_of_tensors(x, w, b, p) / x.shape[0],
+    ),
+)
+
+
 def _conv_exercise(name: str, teaches: str) -> Exercise:
     return Exercise(
         name=name,
@@ -70,6 +95,7 @@ def _conv_exercise(name: str, teaches: str) -> Exercise:
         reference=_conv,
         cases=_conv_cases,
         mistakes=_CONV_MISTAKES,
+        slips=_CONV_SLIPS,
     )
 
 
@@ -181,6 +207,27 @@ def _residual_cases(rng: np.random.Generator) -> list[Arguments]:
     return cases
 
 
+def _block(
+    x: Tensor,
+    w1: Tensor,
+    b1: Tensor,
+    w2: Tensor,
+    b2: Tensor,
+    shortcut: bool = True,
+    middle: bool = True,
+    last: bool = True,
+) -> Tensor:
+    """Return the block, in whose gradient the shortcut or the mask of a ReLU is left out."""
+    inner = F.conv2d(x, w1, b1, padding=1)
+    inner = F.relu(inner) if middle else inner + (F.relu(inner) - inner).detach()
+    total = F.conv2d(inner, w2, b2, padding=1) + (x if shortcut else x.detach())
+    return F.relu(total) if last else total
+
+
+def _shortcut_before_the_relu(x: Tensor, w1: Tensor, b1: Tensor, w2: Tensor, b2: Tensor) -> Tensor:
+    return _block(x, w1, b1, w2, b2, shortcut=False) + x
+
+
 RESIDUAL_BLOCK = Exercise(
     name="residual_block",
     teaches="layers put together; a value used twice has a gradient of two terms",
@@ -205,5 +252,16 @@ RESIDUAL_BLOCK = Exercise(
             "x is multiplied, needs to be added",
             lambda x, w1, b1, w2, b2: _relu(_same_conv(_relu(_same_conv(x, w1, b1)), w2, b2) * x),
         ),
+    ),
+    slips=(
+        ("the shortcut's share of the gradient is missing", partial(_block, shortcut=False)),
+        ("dout is not masked by the last ReLU", partial(_block, last=False)),
+        ("the gradient is not masked by the ReLU in the middle", partial(_block, middle=False)),
+        ("neither ReLU masks the gradient", partial(_block, middle=False, last=False)),
+        (
+            "the shortcut's share is missing, and dout is not masked by the last ReLU",
+            partial(_block, shortcut=False, last=False),
+        ),
+        ("the shortcut brings dout itself, needs dout masked by the last ReLU", _shortcut_before_the_relu),
     ),
 )

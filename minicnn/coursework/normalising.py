@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from .. import functional as F
+from .._tensor import Tensor, tensor
 from .dense import sizes
 from .exercise import Arguments, Exercise, computed
 
@@ -48,8 +50,8 @@ def _batch_norm_cases(rng: np.random.Generator) -> list[Arguments]:
     constant = case(5, 3, "train", 1e-5)
     constant[0][:, 1] = 2.0
     return [
-        case(n, d, "train", 1e-5),
         case(k, e, "train", 0.3, 0.7),
+        case(n, d, "train", 1e-5),
         case(4, 1, "train", 1e-3),
         constant,
         case(k, e, "test", 1e-5),
@@ -67,6 +69,26 @@ def _batch_norm_in(mode: str) -> Any:
 
 def _not_constant(arguments: Arguments) -> bool:
     return _training(arguments) and bool((np.ptp(arguments[0], axis=0) > 0).all())
+
+
+def _normalised(
+    x: Tensor,
+    gamma: Tensor,
+    beta: Tensor,
+    bn_param: Dictionary,
+    mean: bool = True,
+    var: bool = True,
+    scale: bool = True,
+) -> Tensor:
+    """Return the layer in mode train, in whose gradient a way through the statistics or gamma is left out."""
+    mu = x.mean(0)
+    centred = x - mu
+    variance = (centred * centred).mean(0)
+    centred = centred if mean else x - mu.detach()
+    deviation = ((variance if var else variance.detach()) + bn_param["eps"]).sqrt()
+    x_hat = centred / deviation
+    y: Tensor = gamma * x_hat + beta if scale else gamma * x_hat.detach() + x_hat + beta
+    return y
 
 
 BATCH_NORM = Exercise(
@@ -112,6 +134,22 @@ BATCH_NORM = Exercise(
         ("beta is left out", lambda x, g, b, p: _batch_norm(x, g, 0 * b, p)),
         ("the mean is not subtracted", lambda x, g, b, p: _scaled(x, 0, np.sqrt(x.var(0) + p["eps"]), g, b)),
         ("gamma and beta have changed places", lambda x, g, b, p: _batch_norm(x, b, g, p)),
+        (
+            "eps is added to 1 / standard deviation, needs to be added to the variance: brackets",
+            lambda x, g, b, p: g * (x - x.mean(0)) * (1 / x.std(0) + p["eps"]) + b,
+        ),
+    ),
+    slips=(
+        ("the way through the variance is missing", partial(_normalised, var=False)),
+        ("the way through the mean is missing", partial(_normalised, mean=False)),
+        ("the ways through mean and variance are missing", partial(_normalised, mean=False, var=False)),
+        ("gamma is left out", partial(_normalised, scale=False)),
+        (
+            "gamma and the ways through mean and variance are missing",
+            partial(_normalised, mean=False, var=False, scale=False),
+        ),
+        ("eps is left out", lambda x, gamma, beta, p: _normalised(x, gamma, beta, {**p, "eps": 0.0})),
+        ("that is dout times x; needs dout times x_hat", lambda x, gamma, beta, p: gamma * x + beta),
     ),
 )
 
@@ -136,6 +174,22 @@ def _dropout_cases(rng: np.random.Generator) -> list[Arguments]:
 
 def _kept(p: Dictionary) -> Array:
     return p["uniform"] >= p["p"]
+
+
+def _own_mask(out: Array, arguments: Arguments) -> str:
+    x, dropout_param = arguments
+    right = np.isclose(out, 0) | np.isclose(out, x / (1 - dropout_param["p"]))
+    if dropout_param["mode"] != "train" or not right.all():
+        return ""
+    return 'a dropout, but with another mask: take the random numbers of dropout_param["uniform"], draw none'
+
+
+def _masked(x: Tensor, dropout_param: Dictionary, power: int = 1, kept: bool = True) -> Tensor:
+    if dropout_param["mode"] != "train":
+        return x
+    keep = dropout_param["uniform"] >= dropout_param["p"]
+    scale = (1 - dropout_param["p"]) ** -power
+    return x * tensor((keep if kept else ~keep) * scale)
 
 
 DROPOUT = Exercise(
@@ -170,6 +224,14 @@ DROPOUT = Exercise(
         ),
         ("numbers are dropped in mode test, too", lambda x, p: _dropout(x, {**p, "mode": "train"})),
     ),
+    recognise=_own_mask,
+    slips=(
+        ("dout goes through unchanged: the mask is left out", lambda x, p: 1 * x),
+        ("the mask is there, the division by 1 - p is missing", lambda x, p: _masked(x, p, 0)),
+        ("divided by 1 - p twice", lambda x, p: _masked(x, p, 2)),
+        ("dout goes to those that were dropped, needs those that were kept", lambda x, p: _masked(x, p, 1, False)),
+        ("dout is masked in mode test, too", lambda x, p: _masked(x, {**p, "mode": "train"})),
+    ),
 )
 
 
@@ -194,6 +256,28 @@ def _lrn_of(x: Array, p: Dictionary, axis: int = 1, **changes: float) -> Array:
     return np.moveaxis(_lrn(np.ascontiguousarray(np.moveaxis(x, axis, 1)), {**p, **changes}), 1, axis)
 
 
+def _damped(x: Tensor, lrn_param: Dictionary, direct: bool = True, shared: bool = True) -> Tensor:
+    """Return the layer, in whose gradient the direct way or the one through the neighbours' sum is left out."""
+    size, alpha, beta, k = (lrn_param[name] for name in ("size", "alpha", "beta", "k"))
+    s = k + alpha / size * F.einsum("cj,njhw->nchw", tensor(_near(x.shape[1], size)), x * x)
+    damped: Tensor = (x if direct else x.detach()) * (s if shared else s.detach()) ** -beta
+    return damped
+
+
+def _itself_only(x: Tensor, lrn_param: Dictionary) -> Tensor:
+    size, alpha, beta, k = (lrn_param[name] for name in ("size", "alpha", "beta", "k"))
+    others = _near(x.shape[1], size) - np.eye(x.shape[1])
+    s = k + alpha / size * (x * x + F.einsum("cj,njhw->nchw", tensor(others), x * x).detach())
+    damped: Tensor = x * s**-beta
+    return damped
+
+
+def _near(channels: int, size: int) -> Array:
+    """Return the matrix that is 1 where a channel belongs to the window around another."""
+    at = np.arange(channels)
+    return (np.abs(at[:, None] - at) <= size // 2).astype(float)
+
+
 LRN = Exercise(
     name="lrn",
     teaches="neighbours share a gradient; two ways from each input",
@@ -216,6 +300,18 @@ LRN = Exercise(
         (
             "the window is twice as wide: |j - c| ≤ size, needs |j - c| ≤ size // 2",
             lambda x, p: _lrn_of(x, p, size=2 * p["size"] + 1, alpha=p["alpha"] / p["size"] * (2 * p["size"] + 1)),
+        ),
+    ),
+    slips=(
+        ("the way through the sums s is missing", lambda x, p: _damped(x, p, shared=False)),
+        (
+            "the direct way is missing: only the one through the sums s is there",
+            lambda x, p: _damped(x, p, direct=False),
+        ),
+        ("the way through x's own sum is there, those through its neighbours' sums are missing", _itself_only),
+        (
+            "the way through the sums s lacks the 2 of the square's derivative",
+            lambda x, p: 0.5 * _damped(x, p) + 0.5 * _damped(x, p, shared=False),
         ),
     ),
 )
