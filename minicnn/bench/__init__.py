@@ -4,7 +4,9 @@
 """
 
 BENCHMARKS = {
+    "convolutions": "convolutions drawn from a seed, against PyTorch in both of its layouts",
     "gradcheck": "the gradient checker on planted mistakes, beside PyTorch's",
+    "layers": "each layer of the networks alone, against PyTorch, and its share of the multiply-add peak",
     "tape": "one addition of ten numbers, recorded and swept, against np.add",
     "step": "training steps and forward passes, against PyTorch in both of its layouts",
 }

@@ -6,21 +6,14 @@ taken out of the environment for all. Before the time is taken, all sides must g
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from ..errors import NumericsError
 from .networks import WORKS
+from .sides import check_equal, ratio, started
 
-SIDES = ("minicnn", "torch-nchw", "torch-channels_last")
 WARM_UP = 3
 
 
@@ -35,8 +28,7 @@ class Result:
     @property
     def ratio(self) -> float:
         """Median of minicnn over that of the faster PyTorch layout."""
-        medians = {side: statistics.median(s) for side, s in self.seconds.items()}
-        return medians["minicnn"] / min(m for side, m in medians.items() if side.startswith("torch"))
+        return ratio(self.seconds)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the result as JSON knows it."""
@@ -67,59 +59,18 @@ class Results:
         return "\n".join(map(str, self.results))
 
 
-def run(works: Sequence[str] = tuple(WORKS), rounds: int = 15, threads: int = 2) -> Results:
+def run(works: Sequence[str] = tuple(WORKS), rounds: int = 12, threads: int = 2) -> Results:
     """Time the works. Raises NumericsError when the sides disagree."""
     return Results([_compare(name, rounds, threads) for name in works])
 
 
 def _compare(name: str, rounds: int, threads: int) -> Result:
-    contenders = {side: _Contender(side, name, threads) for side in SIDES}
-    try:
-        _check_logits(name, {side: contender.ask("check") for side, contender in contenders.items()})
-        for contender in contenders.values():
-            contender.ask(f"run {WARM_UP}")
-        seconds: dict[str, list[float]] = {side: [] for side in SIDES}
+    with started(name, threads) as sides:
+        check_equal(name, {side: process.ask("check") for side, process in sides.items()})
+        for process in sides.values():
+            process.ask(f"run {WARM_UP}")
+        seconds: dict[str, list[float]] = {side: [] for side in sides}
         for _ in range(rounds):
-            for side, contender in contenders.items():
-                seconds[side] += contender.ask("run 2")[1:]  # the first wakes the threads
-        return Result(name, seconds, {side: contender.ask("memory") for side, contender in contenders.items()})
-    finally:
-        for contender in contenders.values():
-            contender.close()
-
-
-def _check_logits(name: str, logits: dict[str, list[float]]) -> None:
-    expected = np.array(logits["torch-nchw"])
-    for side, values in logits.items():
-        error = np.abs(np.array(values) - expected).max() / np.abs(expected).max()
-        if not error < 1e-3:
-            raise NumericsError(f"bench: {side} and PyTorch differ by {error:.2g} of the largest logit in {name}")
-
-
-class _Contender:
-    """A process that runs one side when it is asked."""
-
-    def __init__(self, side: str, work: str, threads: int) -> None:
-        environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")}
-        environment |= {"OMP_NUM_THREADS": str(threads), "MINICNN_NUM_THREADS": str(threads)}
-        command = [sys.executable, "-m", "minicnn.bench.contender", side, work]
-        self.process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-        )
-
-    def ask(self, command: str) -> Any:
-        """Send a command and wait for its answer."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(command + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline()
-        if not answer:
-            raise NumericsError(f"bench: {' '.join(map(str, self.process.args))} ended with {self.process.wait()}")  # type: ignore[arg-type]  # a list
-        return json.loads(answer)
-
-    def close(self) -> None:
-        """End the process."""
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(10)
+            for side, process in sides.items():
+                seconds[side] += process.ask("run 2")
+        return Result(name, seconds, {side: process.ask("memory") for side, process in sides.items()})
