@@ -19,10 +19,13 @@ COMMANDS = {
     "train": "train a network and fill a run folder",
     "eval": "test accuracy of a run",
     "predict": "who is on these pictures, by a run",
+    "verify": "do two pictures of faces show one person",
+    "identify": "who is on these pictures of faces, by one picture of each person",
     "summary": "layers, shapes, parameters, multiply-adds and memory of a model",
     "gradcheck": "check the gradients of what is in a file",
     "coursework": "exercises: files to fill in, and a grader",
     "bench": "measure speed",
+    "export": "a model's weights as safetensors or npz, a network as ONNX",
     "doctor": "what is installed, which devices work, threads, caches",
 }
 

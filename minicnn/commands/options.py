@@ -41,3 +41,27 @@ def datasets(options: argparse.Namespace, config: Any) -> Any:
     if options.no_verify and options.data is None:
         raise DataError("--no-verify takes other pictures from a folder; name it with --data DIR")
     return pictures.datasets(config, options.data, verify=not options.no_verify)
+
+
+def add_faces(parser: argparse.ArgumentParser) -> None:
+    """Add --network, --landmarks and --threshold."""
+    parser.add_argument(
+        "--network", metavar="FILE", help="dlib_face_recognition_resnet_model_v1.dat; default: the installed one"
+    )
+    parser.add_argument(
+        "--landmarks", metavar="FILE", help="shape_predictor_5_face_landmarks.dat; default: the installed one"
+    )
+    parser.add_argument(
+        "--threshold", type=float, default=0.6, metavar="DISTANCE",
+        help="up to it two faces are one person's; default: 0.6, as dlib recommends",
+    )  # fmt: skip
+
+
+def threshold(options: argparse.Namespace) -> float:
+    """Return the distance of --threshold. Raises DataError for a number that is none."""
+    from ..errors import DataError
+
+    found = float(options.threshold)
+    if not 0 <= found < float("inf"):
+        raise DataError(f"--threshold is {found:g}, needs a distance from 0 on")
+    return found

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from .any_file import load_weights
 from .dlib_file import find_dlib, load_dlib
+from .dlib_landmarks_file import load_dlib_landmarks
 from .npz_file import load_npz, save_npz
 from .onnx_file import export_onnx
 from .safetensors_file import load_safetensors, save_safetensors
@@ -17,6 +18,7 @@ __all__ = [
     "export_onnx",
     "find_dlib",
     "load_dlib",
+    "load_dlib_landmarks",
     "load_npz",
     "load_safetensors",
     "load_torch",

