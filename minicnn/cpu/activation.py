@@ -1,7 +1,7 @@
-"""Activations on the CPU: the twin of relu's gradient. The others are NumPy's, as in `minicnn/ops/activation.py`.
+"""Activations on the CPU: the twins of relu and its gradient. The others are NumPy's, see `minicnn/ops/activation.py`.
 
-What limits it: memory; two arrays are read and one is written. It takes 0.3 ns per float32 number on two threads,
-`np.where` takes 4 (2.6 million numbers, Zen 4).
+What limits them: memory; one or two arrays are read and one is written. On two threads the gradient takes 0.3 ns per
+float32 number, `np.where` 4 (2.6 million numbers, Zen 4); `np.maximum` takes three to six times as long as the kernel.
 """
 
 from __future__ import annotations
@@ -12,11 +12,25 @@ import numpy as np
 
 from ..ops import activation as definition
 from .threads import flat, kernel
-from .vectors import lanes, vgate, vload, vload_part, vstore, vstore_part
+from .vectors import lanes, vfill, vgate, vload, vload_part, vmax, vstore, vstore_part
 
 Array = Any
 
 BLOCK = 4096  # numbers per piece
+
+
+@kernel
+def relu_kernel(first, end, x, y):  # type: ignore[no-untyped-def]  # a body
+    """y = max(x, 0); pieces are blocks of numbers."""
+    step = lanes(x)
+    last = min(end * BLOCK, len(x))
+    whole = last - (last - first * BLOCK) % step
+    zero = vfill(x, 0)
+    for i in range(first * BLOCK, whole, step):
+        vstore(y, i, vmax(vload(x, i), zero))
+    if whole < last:
+        m = last - whole
+        vstore_part(y, whole, vmax(vload_part(x, whole, m), zero), m)
 
 
 @kernel
@@ -30,6 +44,15 @@ def relu_backward_kernel(first, end, dy, y, dx):  # type: ignore[no-untyped-def]
     if whole < last:
         m = last - whole
         vstore_part(dx, whole, vgate(vload_part(dy, whole, m), vload_part(y, whole, m)), m)
+
+
+def relu_forward(x: Array) -> tuple[Array, Any]:
+    dense = x.transpose(memory_order(x))
+    if x.dtype.char not in "fd" or not dense.flags.c_contiguous:
+        return definition.relu_forward(x)
+    y = np.empty_like(x)
+    relu_kernel(-(-x.size // BLOCK), flat(dense), flat(y.transpose(memory_order(x))))
+    return y, y
 
 
 def relu_backward(dy: Array, cache: Any) -> Array:

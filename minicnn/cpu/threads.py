@@ -49,6 +49,7 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import intrinsic
 
 from . import settings
+from .allocator import keep_memory
 from .cache import KernelCache
 
 Array = Any
@@ -306,6 +307,7 @@ if hasattr(os, "register_at_fork"):
     )
 
 threadpoolctl.ThreadpoolController().select(internal_api="openblas").limit(limits=1)
+keep_memory()
 
 
 def flat(x: Array) -> Array:

@@ -1,22 +1,25 @@
-"""Winograd convolution F(4×4, 3×3): stride-1 3 × 3 layers with a quarter of the multiplications.
+"""Winograd convolution F(4×4, 3×3) and F(2×2, 5×5): stride-1 layers with a quarter or a third of the multiplications.
 
-For one 6 × 6 patch d of the input, one 3 × 3 filter g and one 4 × 4 block Y of the output (a *tile*)
+For one 6 × 6 patch d of the input, one K × K filter g (K = 3 or 5) and one M × M block Y of the output, M = 7 − K (a
+*tile*)
 
     Y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A          ⊙ elementwise, summed over input channels
 
 so each of the 36 positions of the transformed patch is a small matrix product (tiles × C) · (C × O), the 'rows'
-tile of `microkernel.py`. Tiles of all images form one long line, which is taken in chunks that stay in the
-second-level cache. The input gradient is the same with the filter flipped and C and O exchanged. The weight
-gradient is the transposed formula, with 'outer' tiles:
+tile of `microkernel.py`. Both kinds evaluate polynomials at 0, ±1, ±2 and ∞, so B is the same for both. Tiles of
+all images form one long line, which is taken in chunks that stay in the second-level cache. The input gradient is
+the same with the filter flipped and C and O exchanged. The weight gradient is the transposed formula, with 'outer'
+tiles:
 
     dg = Gᵀ [ Σ over tiles (Bᵀ d B) ⊗ (A dY Aᵀ) ] G
 
 The bias gradient comes for free: position [1][1] of A dY Aᵀ is the sum of the block.
 
-Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 4.3.
+Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks, 2016, section 4.3; for 5 × 5 the same
+construction (Winograd 1980) with other sizes.
 
 What limits it: the transforms, 36 loads and stores per patch and vector of channels, outweigh the products
-below 16 channels; with few tiles the transformed filters (36/9 of the weights) are read for too little work.
+below 16 channels; with few tiles the transformed filters (36 numbers each) are read for too little work.
 Rounding: about 1e-5 of the largest value, ten times that of `direct.py`.
 """
 
@@ -41,9 +44,11 @@ GRADIENT_CHUNK = 96
 
 def wins(s: Shape) -> bool:
     """Return whether Winograd is the faster way (measured), where it is possible at all."""
-    possible = s.kernel == (3, 3) and s.stride == s.dilation == (1, 1) and s.groups == 1 and s.dtype == np.float32
-    tiles = s.N * -(-s.out[0] // 4) * -(-s.out[1] // 4)
-    return possible and min(s.C, s.O) >= 16 and tiles >= max(s.C, s.O) // 2
+    if s.kernel not in ((3, 3), (5, 5)) or s.groups > 1 or s.dtype != np.float32:
+        return False
+    M = 7 - s.kernel[0]
+    tiles = s.N * -(-s.out[0] // M) * -(-s.out[1] // M)
+    return s.stride == s.dilation == (1, 1) and min(s.C, s.O) >= 16 and tiles >= max(s.C, s.O) // 2
 
 
 class Sizes(NamedTuple):
@@ -56,6 +61,8 @@ class Sizes(NamedTuple):
     O: int  # noqa: E741  # the field's letter for filters
     OH: int
     OW: int
+    K: int  # rows of a filter
+    M: int  # rows of a tile
     top: int
     left: int
     tile_rows: int  # tiles per image
@@ -72,9 +79,11 @@ class Sizes(NamedTuple):
 @lru_cache(maxsize=256)
 def sizes(s: Shape, transpose: bool, chunk: int) -> Sizes:
     (top, _), (left, _) = s.padding
+    K = s.kernel[0]
+    M = 7 - K
     if transpose:
         (H, W), C, O, (OH, OW) = s.out, s.O, s.C, (s.H, s.W)  # noqa: E741
-        top, left = 2 - top, 2 - left
+        top, left = K - 1 - top, K - 1 - left
     else:
         H, W, C, O, (OH, OW) = s.H, s.W, s.C, s.O, s.out  # noqa: E741
     L, V = lanes_of(s.dtype), choose_vectors(O, s.dtype)
@@ -83,7 +92,7 @@ def sizes(s: Shape, transpose: bool, chunk: int) -> Sizes:
     Cp, panels = -(-C // L) * L, -(-O // width)
     # One more vector per position: 36 positions a multiple of 4096 bytes apart would share one set of the cache.
     v_step, m_step = (T + R) * Cp + L, T * panels * width + L
-    return Sizes(s.N, H, W, C, O, OH, OW, top, left, -(-OH // 4), -(-OW // 4), Cp, panels * width, panels, R, T,
+    return Sizes(s.N, H, W, C, O, OH, OW, K, M, top, left, -(-OH // M), -(-OW // M), Cp, panels * width, panels, R, T,
                  v_step, m_step)  # fmt: skip
 
 
@@ -105,51 +114,72 @@ def input_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
 
 
 @part
-def output_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+def output_pass(a, i, si, out, o, so, M):  # type: ignore[no-untyped-def]  # a body
     """Aᵀ m"""
     m1, m2, m3, m4 = vload(a, i + si), vload(a, i + 2 * si), vload(a, i + 3 * si), vload(a, i + 4 * si)
-    p, q, r, s = m1 + m2, m1 - m2, m3 + m4, m3 - m4
+    p, q, r, s, last = m1 + m2, m1 - m2, m3 + m4, m3 - m4, vload(a, i + 5 * si)
     vstore(out, o, vload(a, i) + p + r)
-    vstore(out, o + so, q + 2.0 * s)
-    vstore(out, o + 2 * so, p + 4.0 * r)
-    vstore(out, o + 3 * so, q + 8.0 * s + vload(a, i + 5 * si))
+    if M == 2:
+        vstore(out, o + so, q + 2.0 * s + last)
+    else:
+        vstore(out, o + so, q + 2.0 * s)
+        vstore(out, o + 2 * so, p + 4.0 * r)
+        vstore(out, o + 3 * so, q + 8.0 * s + last)
 
 
 @part
-def spread_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+def spread_pass(a, i, si, out, o, so, M):  # type: ignore[no-untyped-def]  # a body
     """A y"""
-    y0, y1, y2, y3 = vload(a, i), vload(a, i + si), vload(a, i + 2 * si), vload(a, i + 3 * si)
-    p, q, r, s = y0 + y2, y1 + y3, y0 + 4.0 * y2, 2.0 * y1 + 8.0 * y3
+    y0, y1 = vload(a, i), vload(a, i + si)
     vstore(out, o, y0)
+    if M == 2:
+        _spread_rest(y0, y1, y0, 2.0 * y1, y1, out, o, so)
+    else:
+        y2, y3 = vload(a, i + 2 * si), vload(a, i + 3 * si)
+        _spread_rest(y0 + y2, y1 + y3, y0 + 4.0 * y2, 2.0 * y1 + 8.0 * y3, y3, out, o, so)
+
+
+@part
+def _spread_rest(p, q, r, s, last, out, o, so):  # type: ignore[no-untyped-def]  # a body
+    """The other rows of A y."""
     vstore(out, o + so, p + q)
     vstore(out, o + 2 * so, p - q)
     vstore(out, o + 3 * so, r + s)
     vstore(out, o + 4 * so, r - s)
-    vstore(out, o + 5 * so, y3)
+    vstore(out, o + 5 * so, last)
 
 
 @part
-def filter_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+def filter_pass(a, i, si, out, o, so, K):  # type: ignore[no-untyped-def]  # a body
     """G g"""
-    g0, g1, g2 = vload(a, i), vload(a, i + si), vload(a, i + 2 * si)
-    p, q = (-1 / 6) * (g0 + g2), (-1 / 6) * g1
-    r, s = (1 / 24) * g0 + (1 / 6) * g2, (1 / 12) * g1
+    g0, g1, last = vload(a, i), vload(a, i + si), vload(a, i + 2 * si)
+    p, q = (-1 / 6) * (g0 + last), (-1 / 6) * g1
+    r, s = (1 / 24) * g0 + (1 / 6) * last, (1 / 12) * g1
+    if K == 5:
+        g3, last = vload(a, i + 3 * si), vload(a, i + 4 * si)
+        p, q = p - (1 / 6) * last, q - (1 / 6) * g3
+        r, s = r + (2 / 3) * last, s + (1 / 3) * g3
     vstore(out, o, 0.25 * g0)
     vstore(out, o + so, p + q)
     vstore(out, o + 2 * so, p - q)
     vstore(out, o + 3 * so, r + s)
     vstore(out, o + 4 * so, r - s)
-    vstore(out, o + 5 * so, g2)
+    vstore(out, o + 5 * so, last)
 
 
 @part
-def filter_gradient_pass(a, i, si, out, o, so):  # type: ignore[no-untyped-def]  # a body
+def filter_gradient_pass(a, i, si, out, o, so, K):  # type: ignore[no-untyped-def]  # a body
     """Gᵀ u"""
     u1, u2, u3, u4 = vload(a, i + si), vload(a, i + 2 * si), vload(a, i + 3 * si), vload(a, i + 4 * si)
-    p, q, r, s = u1 + u2, u1 - u2, u3 + u4, u3 - u4
+    p, q, r, s, last = u1 + u2, u1 - u2, u3 + u4, u3 - u4, vload(a, i + 5 * si)
     vstore(out, o, 0.25 * vload(a, i) - (1 / 6) * p + (1 / 24) * r)
     vstore(out, o + so, (1 / 12) * s - (1 / 6) * q)
-    vstore(out, o + 2 * so, (1 / 6) * (r - p) + vload(a, i + 5 * si))
+    if K == 3:
+        vstore(out, o + 2 * so, (1 / 6) * (r - p) + last)
+    else:
+        vstore(out, o + 2 * so, (1 / 6) * (r - p))
+        vstore(out, o + 3 * so, (1 / 3) * s - (1 / 6) * q)
+        vstore(out, o + 4 * so, (2 / 3) * r - (1 / 6) * p + last)
 
 
 @part
@@ -176,7 +206,7 @@ def transform_input(x, q0, count, s, v, v0, spare, spare0):  # type: ignore[no-u
     tmp0 = spare0 + 36 * L
     for q in range(count):
         n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
-        row, column = t // s.tile_columns * 4 - s.top, t % s.tile_columns * 4 - s.left
+        row, column = t // s.tile_columns * s.M - s.top, t % s.tile_columns * s.M - s.left
         inside = row >= 0 and column >= 0 and row + 6 <= s.H and column + 6 <= s.W
         for c in range(0, s.Cp, L):
             target = v0 + q * s.Cp + c
@@ -198,21 +228,21 @@ def transform_input(x, q0, count, s, v, v0, spare, spare0):  # type: ignore[no-u
 @kernel
 def _filters_kernel(first, end, w, s, column_step, k_step, flip, u, spare):  # type: ignore[no-untyped-def]  # a body
     """u[36 positions][panel][C][width] = G g Gᵀ; a piece is one input channel of one panel."""
-    L, width = lanes(w), s.Op // s.panels
+    L, width, K, taps = lanes(w), s.Op // s.panels, s.K, s.K * s.K
     size = s.panels * s.C * width
     for piece in range(first, end):
         p, k = piece // s.C, piece % s.C
-        g0 = piece * 27 * L  # 9 vectors of filters, 18 of G g
+        g0 = piece * (taps + 6 * K) * L  # vectors of filters, and of G g
         for v in range(0, width, L):
             for j in range(L):
                 o = p * width + v + j
-                for t in range(9):
-                    at = 8 - t if flip else t
+                for t in range(taps):
+                    at = taps - 1 - t if flip else t
                     spare[g0 + t * L + j] = w[o * column_step + k * k_step + at] if o < s.O else 0
-            for j in range(3):
-                filter_pass(spare, g0 + j * L, 3 * L, spare, g0 + (9 + j) * L, 3 * L)
+            for j in range(K):
+                filter_pass(spare, g0 + j * L, K * L, spare, g0 + (taps + j) * L, K * L, K)
             for i in range(6):
-                filter_pass(spare, g0 + (9 + 3 * i) * L, L, u, piece * width + v + 6 * i * size, size)
+                filter_pass(spare, g0 + (taps + K * i) * L, L, u, piece * width + v + 6 * i * size, size, K)
 
 
 @kernel
@@ -237,15 +267,16 @@ def _winograd_kernel(first, end, address, shares, x, s, u, bias, y, v, m, spare,
                         width, bias, s.Op, 0, lowest)  # fmt: skip
             for q in range(count):
                 n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
-                row, column = t // s.tile_columns * 4, t % s.tile_columns * 4
+                row, column = t // s.tile_columns * s.M, t % s.tile_columns * s.M
                 for c in range(0, s.O, L):
                     for j in range(6):
-                        output_pass(m, m0 + q * s.Op + c + j * s.m_step, 6 * s.m_step, spare, spare0 + j * L, 6 * L)
-                    for i in range(4):
-                        output_pass(spare, spare0 + 6 * i * L, L, spare, spare0 + (36 + 4 * i) * L, L)
+                        output_pass(m, m0 + q * s.Op + c + j * s.m_step, 6 * s.m_step, spare, spare0 + j * L, 6 * L,
+                                    s.M)  # fmt: skip
+                    for i in range(s.M):
+                        output_pass(spare, spare0 + 6 * i * L, L, spare, spare0 + (36 + 4 * i) * L, L, s.M)
                     b = vload(bias, c)
-                    for i in range(min(4, s.OH - row)):
-                        for j in range(min(4, s.OW - column)):
+                    for i in range(min(s.M, s.OH - row)):
+                        for j in range(min(s.M, s.OW - column)):
                             target = ((n * s.OH + row + i) * s.OW + column + j) * s.O + c
                             value = vload(spare, spare0 + (36 + 4 * i + j) * L) + b
                             if c + L <= s.O:
@@ -258,7 +289,8 @@ def _convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool
     s = sizes(shape, transpose, CHUNK)
     L, V = lanes_of(shape.dtype), choose_vectors(s.O, shape.dtype)
     width = V * L
-    column_step, k_step = (9, 9 * s.O) if transpose else (9 * s.C, 9)
+    taps = s.K * s.K
+    column_step, k_step = (taps, taps * s.O) if transpose else (taps * s.C, taps)
     bias = np.zeros(s.Op + width, shape.dtype)  # the products start from its last `width` zeros
     if b is not None:
         bias[: s.O] = b
@@ -269,7 +301,7 @@ def _convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool
         scratch(36 * s.C * s.Op, shape.dtype) as u,
         scratch(shares * 36 * s.v_step, shape.dtype) as v,
         scratch(shares * 36 * s.m_step, shape.dtype) as m,
-        scratch(max(s.panels * s.C * 27, shares * 72) * L, shape.dtype) as spare,
+        scratch(max(s.panels * s.C * (taps + 6 * s.K), shares * 72) * L, shape.dtype) as spare,
     ):
         _filters_kernel(s.panels * s.C, flat(w), s, column_step, k_step, transpose, u, spare)
         _winograd_kernel(shares, tile("rows", V, shape.dtype), shares, flat(x), s, u, bias, y.reshape(-1), v, m, spare,
@@ -290,6 +322,17 @@ def input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Arr
 # Weight gradient
 
 
+@part
+def spread_block(dy, n, row, column, s, c, M, d, d0, spare, spare0):  # type: ignore[no-untyped-def]  # a body
+    """d[36 positions] = A dY Aᵀ of one tile's channels c …"""
+    L = lanes(dy)
+    load_block(dy, n, row, column, s.OH, s.OW, s.O, c, M, spare, spare0)
+    for j in range(M):
+        spread_pass(spare, spare0 + j * L, M * L, spare, spare0 + (36 + j) * L, M * L, M)
+    for i in range(6):
+        spread_pass(spare, spare0 + (36 + M * i) * L, L, d, d0 + 6 * i * s.m_step, s.m_step, M)
+
+
 @kernel
 def _weight_gradient_kernel(first, end, address, shares, x, dy, s, rows, du, db, v, d, spare, v_rows):  # type: ignore[no-untyped-def]  # a body
     """A share adds its tiles' products to its own du[36 positions][panel][rows][width]."""
@@ -307,14 +350,13 @@ def _weight_gradient_kernel(first, end, address, shares, x, dy, s, rows, du, db,
             transform_input(x, q0, count, s, v, v0, spare, spare0)
             for q in range(count):
                 n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
-                row, column = t // s.tile_columns * 4, t % s.tile_columns * 4
+                row, column = t // s.tile_columns * s.M, t % s.tile_columns * s.M
                 for c in range(0, s.O, L):
                     target = d0 + (c // width * s.T + q) * width + c % width
-                    load_block(dy, n, row, column, s.OH, s.OW, s.O, c, 4, spare, spare0)
-                    for j in range(4):
-                        spread_pass(spare, spare0 + j * L, 4 * L, spare, spare0 + (36 + j) * L, 4 * L)
-                    for i in range(6):
-                        spread_pass(spare, spare0 + (36 + 4 * i) * L, L, d, target + 6 * i * s.m_step, s.m_step)
+                    if s.M == 4:  # constants, so that the compiler unrolls the loops: a quarter of this kernel's time
+                        spread_block(dy, n, row, column, s, c, 4, d, target, spare, spare0)
+                    else:
+                        spread_block(dy, n, row, column, s, c, 2, d, target, spare, spare0)
                     at = share * s.Op + c
                     vstore(db, at, vload(db, at) + vload(d, target + 7 * s.m_step))
             for position in range(36):
@@ -327,10 +369,10 @@ def _weight_gradient_kernel(first, end, address, shares, x, dy, s, rows, du, db,
 @kernel
 def _finish_kernel(first, end, du, shares, s, rows, dw, spare):  # type: ignore[no-untyped-def]  # a body
     """dw = Gᵀ (Σ over shares of du) G; a piece is one input channel."""
-    L, width = lanes(du), s.Op // s.panels
-    step = s.panels * rows * width
+    L, width, K, taps = lanes(du), s.Op // s.panels, s.K, s.K * s.K
+    step, g1, g2 = s.panels * rows * width, 36 * L, (36 + 6 * K) * L
     for k in range(first, end):
-        g0 = k * 63 * L  # 36 vectors of du, 18 of Gᵀ du, 9 of dw
+        g0 = k * (36 + 6 * K + taps) * L  # vectors of du, of Gᵀ du, of dw
         for c in range(0, s.O, L):
             source = (c // width * rows + k) * width + c % width
             for position in range(36):
@@ -339,27 +381,27 @@ def _finish_kernel(first, end, du, shares, s, rows, dw, spare):  # type: ignore[
                     total = total + vload(du, source + (i * 36 + position) * step)
                 vstore(spare, g0 + position * L, total)
             for j in range(6):
-                filter_gradient_pass(spare, g0 + j * L, 6 * L, spare, g0 + (36 + j) * L, 6 * L)
-            for i in range(3):
-                filter_gradient_pass(spare, g0 + (36 + 6 * i) * L, L, spare, g0 + (54 + 3 * i) * L, L)
+                filter_gradient_pass(spare, g0 + j * L, 6 * L, spare, g0 + g1 + j * L, 6 * L, K)
+            for i in range(K):
+                filter_gradient_pass(spare, g0 + g1 + 6 * i * L, L, spare, g0 + g2 + K * i * L, L, K)
             for j in range(min(L, s.O - c)):
-                for t in range(9):
-                    dw[((c + j) * s.C + k) * 9 + t] = spare[g0 + (54 + t) * L + j]
+                for t in range(taps):
+                    dw[((c + j) * s.C + k) * taps + t] = spare[g0 + g2 + t * L + j]
 
 
 def weight_gradient(x: Array, dy: Array, shape: Shape) -> tuple[Array, Array]:
-    """Return dw (O, C, 3, 3) and db (O,) from (N, H, W, C) and (N, OH, OW, O)."""
+    """Return dw (O, C, K, K) and db (O,) from (N, H, W, C) and (N, OH, OW, O)."""
     s = sizes(shape, False, GRADIENT_CHUNK)
     L, V = lanes_of(shape.dtype), choose_vectors(s.O, shape.dtype)
     rows = -(-s.Cp // s.R) * s.R
     shares = min(settings.threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
-    dw = np.empty((s.O, s.C, 3, 3), shape.dtype)
+    dw = np.empty((s.O, s.C, *shape.kernel), shape.dtype)
     db = np.empty((shares, s.Op), shape.dtype)
     with (
         scratch(shares * 36 * rows * s.Op, shape.dtype) as du,
         scratch(shares * 36 * s.v_step, shape.dtype) as v,
         scratch(shares * 36 * s.m_step, shape.dtype) as d,
-        scratch(max(s.C * 63, shares * 72) * L, shape.dtype) as spare,
+        scratch(max(s.C * (36 + 6 * s.K + s.K * s.K), shares * 72) * L, shape.dtype) as spare,
     ):
         _weight_gradient_kernel(shares, tile("outer", V, shape.dtype), shares, flat(x), flat(dy), s, rows, du,
                                 db.reshape(-1), v, d, spare, np.arange(s.T) * s.Cp)  # fmt: skip

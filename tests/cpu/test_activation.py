@@ -1,4 +1,4 @@
-"""The kernel of relu's gradient does what the definition does, to the bit, at every length and memory order."""
+"""The kernels of relu and its gradient do what the definitions do, to the bit, at every length and memory order."""
 
 import itertools
 
@@ -16,8 +16,21 @@ def in_order(x, axes):
     return x.transpose(axes).copy(order="C").transpose(np.argsort(axes))
 
 
+def compare_forward(x):
+    before = x.copy()
+    (actual, _), (expected, _) = cpu.relu_forward(x), definition.relu_forward(x)
+    assert actual.dtype == expected.dtype
+    assert actual.shape == expected.shape
+    same = actual.strides == expected.strides
+    assert same or 1 in x.shape  # an axis of one number has no stride that matters
+    assert not np.shares_memory(actual, x)
+    np.testing.assert_array_equal(actual, expected)
+    np.testing.assert_array_equal(x, before)
+
+
 def compare(dy, y):
     before = dy.copy(), y.copy()
+    compare_forward(dy)
     actual, expected = cpu.relu_backward(dy, y), definition.relu_backward(dy, y)
     assert actual.dtype == expected.dtype
     assert not np.shares_memory(actual, dy)

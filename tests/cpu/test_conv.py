@@ -137,9 +137,11 @@ def test_each_way_of_sharing_the_work(N, C, H, W, filters, kernel, options):
         (2, 64, 30, 21, 48, ((2, 1), (0, 3))),
         (5, 17, 13, 3, 20, ((3, 3), (1, 1))),
         (1, 16, 33, 34, 130, ((0, 2), (2, 2))),
+        (3, 20, 11, 12, 16, ((5, 0), (2, 4))),
     ],
 )
-def test_winograd(N, C, H, W, filters, padding, monkeypatch):
+@pytest.mark.parametrize("K", [3, 5])
+def test_winograd(N, C, H, W, filters, padding, K, monkeypatch):
     called = []
 
     def counted(f: Any) -> Any:
@@ -147,18 +149,19 @@ def test_winograd(N, C, H, W, filters, padding, monkeypatch):
 
     for name in PASSES:
         monkeypatch.setattr(winograd, name, counted(getattr(winograd, name)))
-    check(N, C, H, W, filters, (3, 3), padding=padding, tolerance=1e-4)
+    check(N, C, H, W + K - 3, filters, (K, K), padding=padding, tolerance=1e-4)
     assert len(called) == 3
 
 
 @pytest.mark.full
 def test_winograd_at_all_sizes(monkeypatch):
-    monkeypatch.setattr(winograd, "wins", lambda s: s.kernel == (3, 3))
+    monkeypatch.setattr(winograd, "wins", lambda s: s.kernel in ((3, 3), (5, 5)))
     random = np.random.default_rng(2)
-    for _ in range(500):
-        N, C, H, W, filters = (int(random.integers(*r)) for r in ((0, 6), (1, 70), (3, 20), (3, 20), (1, 70)))
+    for i in range(1000):
+        N, C, H, W, filters = (int(random.integers(*r)) for r in ((0, 6), (1, 70), (5, 20), (5, 20), (1, 70)))
         pads = [int(p) for p in random.integers(0, 4, 4)]
-        check(N, C, H, W, filters, (3, 3), padding=((pads[0], pads[1]), (pads[2], pads[3])), tolerance=1e-4)
+        K = 3 + 2 * (i % 2)
+        check(N, C, H, W, filters, (K, K), padding=((pads[0], pads[1]), (pads[2], pads[3])), tolerance=1e-4)
 
 
 def test_winograd_runs_only_where_it_may(monkeypatch):
@@ -169,7 +172,7 @@ def test_winograd_runs_only_where_it_may(monkeypatch):
     for name in PASSES:
         monkeypatch.setattr(winograd, name, forbidden)
     check(**shape, dtype=np.float64)
-    check(**{**shape, "kernel": (5, 5)})
+    check(**{**shape, "kernel": (5, 3)})
     check(**shape, stride=(1, 2))
     check(**shape, dilation=(2, 1))
     check(**shape, groups=2)
