@@ -16,6 +16,7 @@ import numpy.typing as npt
 Array = npt.NDArray[Any]
 
 CHIP = 150  # pixels, height and width of what the network sees
+FINEST = 8
 PADDING = 0.25  # on each side of the face, as a share of its size
 # Where the points lie in a face of size 1: outer and inner corner of the eye at the right of the picture, of the eye
 # at its left, base of the nose. These and the padding are how dlib's network was trained (get_face_chip_details).
@@ -50,7 +51,8 @@ def find_points(cascade: Mapping[str, Array], picture: Array, box: Box) -> Array
             a, b = cascade["pairs"][stage][number, node].T
             node = 2 * node + np.where(pixels[a] - pixels[b] > cascade["thresholds"][stage][number, node], 1, 2)
         shape = shape + cascade["leaves"][stage][number, node - questions].sum(0)
-    return corner + shape * size
+    result: Array = corner + shape * size
+    return result
 
 
 def similarity(source: Array, target: Array) -> tuple[Array, Array]:
@@ -70,19 +72,17 @@ def align(picture: Array, points: Array) -> Array:
     """Return the face (…, 150, 150) in a picture (…, H, W), its points (5, 2) as close as can be to `FACE`.
 
     Pixels are interpolated linearly; outside the picture they are as those at its border. Where the picture is larger
-    than the result each pixel is the mean over as many places as it covers.
+    than the result each pixel is the mean over as many places as it covers, 8 × 8 at most.
     """
     chip_points = (PADDING + FACE) / (1 + 2 * PADDING) * CHIP
     matrix, shift = similarity(chip_points, points)
-    finer = max(1, int(np.ceil(np.hypot(matrix[0, 0], matrix[1, 0]))))
+    finer = int(np.ceil(np.hypot(matrix[0, 0], matrix[1, 0])).clip(1, FINEST))
     steps = (np.arange(CHIP * finer) + 0.5) / finer  # in the result pixel i reaches from i to i + 1
     columns, rows = np.meshgrid(steps, steps)
     x, y = (matrix @ np.stack((columns.ravel(), rows.ravel()))) + shift[:, None]
-    return (
-        _interpolated(picture, x, y)
-        .reshape(*picture.shape[:-2], CHIP, finer, CHIP, finer)
-        .mean((-3, -1))
-    )  # fmt: skip
+    finely = _interpolated(picture, x, y).reshape(*picture.shape[:-2], CHIP, finer, CHIP, finer)
+    result: Array = finely.mean((-3, -1))
+    return result
 
 
 def _interpolated(picture: Array, x: Array, y: Array) -> Array:

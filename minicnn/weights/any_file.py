@@ -53,5 +53,9 @@ def _state_dict(where: str, found: Any) -> dict[str, Tensor]:
             if all(key.startswith("module.") for key in state):
                 state = {key.removeprefix("module."): value for key, value in state.items()}
             return state
-    what = f"a dict of {', '.join(map(repr, list(found)[:5]))}" if isinstance(found, dict) else type(found).__name__
+    if isinstance(found, dict):  # a key may be a text of any length, or a number of too many digits to be written
+        keys = [repr(key[:40]) if isinstance(key, str) else f"a {type(key).__name__}" for key in list(found)[:5]]
+        what = f"a dict of {', '.join(keys) or 'nothing'}"
+    else:
+        what = f"a {type(found).__name__}"
     raise CheckpointError(f"{where} holds no state dict, but {what}")

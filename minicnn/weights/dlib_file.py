@@ -146,9 +146,10 @@ class _Reader:
 
     def input(self) -> None:
         self.text_is("input_rgb_image_sized")
-        self.state["mean"] = np.array([self.number() for _ in range(3)], np.float32).reshape(1, 3, 1, 1)
-        if not 0 <= self.state["mean"].min() <= self.state["mean"].max() <= 255:
+        mean = [self.number() for _ in range(3)]
+        if not 0 <= min(mean) <= max(mean) <= 255:
             raise self.error("subtracts colours that are not in 0 … 255")
+        self.state["mean"] = np.array(mean, np.float32).reshape(1, 3, 1, 1)
         self.expect("height of the input", self.integer(), 150)
         self.expect("width of the input", self.integer(), 150)
 
@@ -234,7 +235,7 @@ class _Reader:
 
     def number(self) -> float:
         mantissa, exponent = self.integer(), self.integer()
-        if abs(mantissa) >= 2**53 or abs(exponent) > 1000:
+        if abs(mantissa) >= 2**53 or abs(exponent) > 900:  # so that the number is finite
             raise self.error(f"holds the number {mantissa} · 2^{exponent}")
         return math.ldexp(mantissa, exponent)
 

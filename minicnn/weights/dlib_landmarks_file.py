@@ -137,7 +137,7 @@ class _Numbers:
     def as_floats(self, pairs: Array) -> Array:
         """Return mantissa · 2^exponent of (…, 2) as float32 (…, 1)."""
         mantissa, exponent = pairs[..., :1], pairs[..., 1:]
-        if np.abs(mantissa).max(initial=0) >= 2**53 or np.abs(exponent).max(initial=0) > 1000:
+        if np.abs(mantissa).max(initial=0) >= 2**53 or np.abs(exponent).max(initial=0) > 900:
             raise CheckpointError(f"{self.where} holds a float that is infinite, nan or too large")
         with np.errstate(over="ignore", under="ignore"):
             values = np.ldexp(mantissa.astype(np.float64), exponent.astype(np.int32)).astype(np.float32)

@@ -8,6 +8,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 from ..errors import CheckpointError, DTypeError
 
@@ -64,20 +65,31 @@ class Archive:
         self.entries = {entry.filename: entry for entry in entries}
         if len(self.entries) != len(entries):
             raise CheckpointError(f"{where} holds two entries of one name")
+        for name in self.entries:  # also those that nobody reads: a wrong name may hide what says how to read others
+            self._opened(name).close()
 
     def read(self, name: str) -> bytes:
         """Return the content of an entry."""
         if name not in self.entries:
             raise CheckpointError(f"{self.where} has no entry {name!r}: it is incomplete")
         try:
-            with self._zip.open(self.entries[name]) as entry:
-                content = entry.read()
+            with self._opened(name) as entry:
+                content: bytes = entry.read()
+        except CheckpointError:
+            raise
         except Exception as error:  # as above
             raise CheckpointError(f"{self.where}: entry {name!r} is damaged: {error or type(error).__name__}") from None
         # zipfile compares the CRC only where it reaches the end that the directory names
         if len(content) != self.entries[name].file_size or zlib.crc32(content) != self.entries[name].CRC:
             raise CheckpointError(f"{self.where}: entry {name!r} is damaged: its CRC-32 differs")
         return content
+
+    def _opened(self, name: str) -> Any:
+        """Return an entry as a file. Raises CheckpointError if its own header has another name than the directory."""
+        try:
+            return self._zip.open(self.entries[name])
+        except Exception as error:  # as above
+            raise CheckpointError(f"{self.where}: entry {name!r} is damaged: {error or type(error).__name__}") from None
 
 
 def is_zip(data: bytes) -> bool:

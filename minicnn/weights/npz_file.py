@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import zipfile
 from collections.abc import Mapping
 from typing import Any
 
@@ -49,7 +50,7 @@ def _decoded(where: str, content: bytes) -> Tensor:
         shape, fortran, dtype = header(stream, max_header_size=_LONGEST_HEADER)
     except Exception as error:  # the header is parsed as Python text, and may fail in as many ways
         raise CheckpointError(f"{where} is damaged: {type(error).__name__}: {error}"[:300]) from None
-    if dtype.name not in STORED or dtype.hasobject:
+    if dtype.name not in STORED or dtype.hasobject or dtype.subdtype is not None:
         raise CheckpointError(f"{where} holds {dtype}, known are {', '.join(STORED)}"[:300])
     raw = memoryview(content)[stream.tell() :]
     size = dtype.itemsize
@@ -76,9 +77,11 @@ def save_npz(path: str | os.PathLike[str], state_dict: Mapping[str, Any]) -> Non
         if not name or "\0" in name or "\\" in name or name.startswith("/"):
             raise CheckpointError(f"save_npz: {name!r} cannot be the name of an entry of a zip archive")
     stream = io.BytesIO()
-    np.savez(stream, allow_pickle=False, **{name: array for name, array in arrays.items() if name != "file"})
-    if "file" in arrays:
-        raise CheckpointError("save_npz: 'file' is the one name that numpy.savez keeps for itself")
+    # numpy.savez keeps some names for itself, and writes the time.
+    with zipfile.ZipFile(stream, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(zipfile.ZipInfo(f"{name}.npy"), "w", force_zip64=True) as entry:
+                np.lib.format.write_array(entry, array, allow_pickle=False)
     try:
         write_atomically(where, stream.getvalue(), sync=True)
     except OSError as error:

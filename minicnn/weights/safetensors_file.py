@@ -11,7 +11,7 @@ import numpy as np
 from .._files import write_atomically
 from .._tensor import Tensor
 from ..errors import CheckpointError, DTypeError
-from .elements import Array, from_bytes, to_tensor
+from .elements import STORED, Array, from_bytes, to_tensor
 from .files import Source, checked_path, read
 
 _TYPES = {
@@ -83,7 +83,7 @@ def checked_arrays(name: str, state_dict: Mapping[str, Any]) -> dict[str, Array]
         if not isinstance(value, (Tensor, np.ndarray)):
             raise CheckpointError(f"{name}: {key} is a {type(value).__name__}, needs a tensor or an array")
         array = np.asarray(value)
-        if array.dtype.kind not in "fiub" or array.dtype.itemsize > 8:
-            raise CheckpointError(f"{name}: {key} is an array of {array.dtype}, needs real numbers")
+        if array.dtype.name not in STORED:
+            raise CheckpointError(f"{name}: {key} is an array of {array.dtype}, known are {', '.join(STORED)}")
         arrays[key] = np.ascontiguousarray(array, array.dtype.newbyteorder("=")).reshape(array.shape)
     return arrays

@@ -50,14 +50,12 @@ _MASK = 2**64 - 1
 
 
 class _Storage(Named):
-    """The numbers of a storage, as they are loaded; `raw` instead where the file does not say of what type they are."""
+    """The numbers of a storage, as they are loaded, and their type in the file."""
 
-    def __init__(self, key: str, numbers: Array | None, dtype: str | None, raw: bytes = b"") -> None:
+    def __init__(self, numbers: Array, dtype: str) -> None:
         super().__init__("a storage", None)
-        self.key = key
         self.numbers = numbers
         self.dtype = dtype
-        self.raw = raw
 
 
 def load_torch(source: Source) -> Any:
@@ -108,16 +106,15 @@ def _from_zip(where: str, data: bytes) -> Any:
                 raise CheckpointError(f"{where}: storage {key!r} is {storages[key].dtype} and {dtype}")
             return storages[key]
         raw = archive.read(f"{prefix}data/{key}")
-        if len(raw) != count * (STORED[dtype].itemsize if dtype else 1):
+        if len(raw) != count * STORED[dtype].itemsize:
             raise CheckpointError(
-                f"{where}: storage {key!r} has {len(raw)} bytes, {count} elements of {dtype or 'a byte'} were saved"
+                f"{where}: storage {key!r} has {len(raw)} bytes, {count} elements of {dtype} were saved"
             )
-        numbers = from_bytes(f"{where}: storage {key!r}", raw, dtype, byteorder) if dtype else None
-        storages[key] = _Storage(key, numbers, dtype, b"" if dtype else raw)
+        storages[key] = _Storage(from_bytes(f"{where}: storage {key!r}", raw, dtype, byteorder), dtype)
         return storages[key]
 
     budget = _Budget(where, len(data))
-    return unpickle(where, io.BytesIO(archive.read(pickles[0])), _names(where, budget, byteorder), load_storage)
+    return unpickle(where, io.BytesIO(archive.read(pickles[0])), _names(where, budget), load_storage)
 
 
 def _check_identity(where: str, archive: Archive, prefix: str) -> None:
@@ -160,7 +157,7 @@ def _from_legacy(where: str, data: bytes) -> Any:
     version = unpickle(where, stream, nothing, no_storage)
     system = unpickle(where, stream, nothing, no_storage)
     if version != _VERSION or not isinstance(system, dict):
-        raise CheckpointError(f"{where}: its version is {str(version)[:20]}, only {_VERSION} is known")
+        raise CheckpointError(f"{where}: its version is {_short(version)}, only {_VERSION} is known")
     byteorder = "little" if system.get("little_endian", True) else "big"
     storages: dict[str, _Storage] = {}
     views: dict[str, tuple[str, int, int]] = {}
@@ -169,15 +166,12 @@ def _from_legacy(where: str, data: bytes) -> Any:
     def load_storage(reference: Any) -> _Storage:
         nonlocal claimed
         dtype, key, count = _reference(where, reference, 6)
-        if dtype is None:
-            raise CheckpointError(f"{where}: storage {key!r} has no type")
         if key not in storages:
             claimed += count * STORED[dtype].itemsize
             if claimed > len(data):
                 raise CheckpointError(f"{where}: storages claim {claimed} bytes, the file has {len(data)}")
-            storages[key] = _Storage(key, np.zeros(count, LOADED[dtype]), dtype)
+            storages[key] = _Storage(np.zeros(count, LOADED[dtype]), dtype)
         root = storages[key]
-        assert root.numbers is not None
         if root.dtype != dtype or len(root.numbers) != count:
             raise CheckpointError(f"{where}: storage {key!r} is described in two ways")
         view = reference[5]
@@ -190,17 +184,15 @@ def _from_legacy(where: str, data: bytes) -> Any:
             raise CheckpointError(f"{where}: a view of storage {key!r} does not lie in it")
         if views.setdefault(name, (key, start, length)) != (key, start, length):
             raise CheckpointError(f"{where}: view {name!r} is described in two ways")
-        return _Storage(key, root.numbers[start : start + length], dtype)
+        return _Storage(root.numbers[start : start + length], dtype)
 
     # Tensors are views of the storages, whose numbers follow.
-    result = unpickle(where, stream, _names(where, _Budget(where, len(data)), byteorder, copy=False), load_storage)
+    result = unpickle(where, stream, _names(where, _Budget(where, len(data)), copy=False), load_storage)
     keys = unpickle(where, stream, nothing, no_storage)
-    if not isinstance(keys, list) or sorted(map(str, keys)) != sorted(storages):
+    if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys) or sorted(keys) != sorted(storages):
         raise CheckpointError(f"{where}: the list of its storages does not fit what the tensors refer to")
     for key in keys:
-        numbers, dtype = storages[str(key)].numbers, storages[str(key)].dtype
-        assert numbers is not None
-        assert dtype is not None
+        numbers, dtype = storages[key].numbers, storages[key].dtype
         head = stream.read(8)
         size = len(numbers) * STORED[dtype].itemsize
         raw = stream.read(size)
@@ -214,8 +206,8 @@ def _from_legacy(where: str, data: bytes) -> Any:
     return result
 
 
-def _reference(where: str, reference: Any, length: int) -> tuple[str | None, str, int]:
-    """Return type (None for a storage of bytes), key and number of elements of a reference to a storage.
+def _reference(where: str, reference: Any, length: int) -> tuple[str, str, int]:
+    """Return type, key and number of elements of a reference to a storage.
 
     It is ("storage", type, key, location, number), in the legacy format with one more.
     """
@@ -225,8 +217,15 @@ def _reference(where: str, reference: Any, length: int) -> tuple[str | None, str
     if not isinstance(kind, Named) or not isinstance(kind.meaning, _Kind) or not isinstance(key, str):
         raise CheckpointError(f"{where}: the pickle refers to a storage without type or key")
     if not _is_count(count):
-        raise CheckpointError(f"{where}: storage {key[:50]!r} has {str(count)[:20]} elements")
+        raise CheckpointError(f"{where}: storage {key[:50]!r} has {_short(count)} elements")
     return kind.meaning.dtype, key, count
+
+
+def _short(value: Any) -> str:
+    """Return a value for a message; that of tuples in tuples, each twice the same, might fill the memory."""
+    if isinstance(value, str):
+        return repr(value[:40])
+    return str(value) if _is_count(value) or value is None else f"a {type(value).__name__}"
 
 
 def _is_count(number: Any) -> bool:
@@ -234,24 +233,27 @@ def _is_count(number: Any) -> bool:
 
 
 class _Kind:
-    """The type of a storage; None for one of bytes."""
+    """The type of a storage."""
 
-    def __init__(self, dtype: str | None) -> None:
+    def __init__(self, dtype: str) -> None:
         self.dtype = dtype
 
 
-def _names(where: str, budget: _Budget, byteorder: str, copy: bool = True) -> dict[str, Any]:
+def _names(where: str, budget: _Budget, copy: bool = True) -> dict[str, Any]:
     """Return what the globals in a file of tensors stand for."""
-    rebuild = partial(_rebuild, where, budget, byteorder, copy)
+    rebuild = partial(_rebuild, where, budget, copy)
 
-    def rebuild_v3(
-        storage: Any, offset: Any, size: Any, stride: Any, grad: Any, hooks: Any, dtype: Any, state: Any = None
-    ) -> Tensor:
-        return rebuild(storage, offset, size, stride, dtype=dtype)
+    def no_pending(state: Any) -> None:
+        """Refuse a tensor whose storage holds other numbers than it has: {"neg": True}."""
+        if isinstance(state, dict) and any(value is True for value in state.values()):
+            raise CheckpointError(
+                f"{where}: a tensor is stored with its sign still to be changed; save its .resolve_neg()"
+            )
 
     def rebuild_v2(
         storage: Any, offset: Any, size: Any, stride: Any, grad: Any = None, hooks: Any = None, state: Any = None
     ) -> Tensor:
+        no_pending(state)
         return rebuild(storage, offset, size, stride)
 
     def parameter(data: Any, grad: Any = None, hooks: Any = None, state: Any = None) -> Tensor:
@@ -260,7 +262,7 @@ def _names(where: str, budget: _Budget, byteorder: str, copy: bool = True) -> di
         return data
 
     def with_attributes(function: Any, kind: Any, arguments: Any, state: Any) -> Tensor:
-        if not isinstance(function, Named) or function.meaning not in (rebuild_v2, rebuild_v3, parameter):
+        if not isinstance(function, Named) or function.meaning not in (rebuild_v2, parameter):
             raise CheckpointError(f"{where}: a tensor with attributes is made by what makes no tensors")
         if not isinstance(arguments, tuple):
             raise CheckpointError(f"{where}: a tensor with attributes is made of {type(arguments).__name__}")
@@ -291,16 +293,14 @@ def _names(where: str, budget: _Budget, byteorder: str, copy: bool = True) -> di
     return {
         **storages,
         **{f"torch.{dtype}": f"torch.{dtype}" for dtype in STORED},
-        "torch.storage.UntypedStorage": _Kind(None),
         "collections.OrderedDict": ordered_dict,
         "torch._utils._rebuild_tensor": rebuild_v2,
         "torch._utils._rebuild_tensor_v2": rebuild_v2,
-        "torch._utils._rebuild_tensor_v3": rebuild_v3,
         "torch._utils._rebuild_parameter": parameter,
         "torch._utils._rebuild_parameter_with_state": parameter,
         "torch._tensor._rebuild_from_type_v2": with_attributes,
-        "torch.Tensor": _Kind("tensor"),
-        "torch.nn.parameter.Parameter": _Kind("tensor"),
+        "torch.Tensor": None,  # the class of a tensor with attributes; it is not looked at
+        "torch.nn.parameter.Parameter": None,
         "torch.Size": size,
         "torch.device": device,
     }
@@ -309,24 +309,16 @@ def _names(where: str, budget: _Budget, byteorder: str, copy: bool = True) -> di
 def _rebuild(
     where: str,
     budget: _Budget,
-    byteorder: str,
     copy: bool,
     storage: Any,
     offset: Any,
     size: Any,
     stride: Any,
-    dtype: Any = None,
 ) -> Tensor:
     """Return the tensor that is this view of a storage, having checked that it lies inside."""
     if not isinstance(storage, _Storage):
         raise CheckpointError(f"{where}: a tensor is made of {type(storage).__name__}, needs a storage")
     numbers = storage.numbers
-    if numbers is None:
-        name = dtype.removeprefix("torch.") if isinstance(dtype, str) else ""
-        if name not in STORED:
-            raise CheckpointError(f"{where}: a tensor of {str(dtype)[:40]} cannot be read")
-        budget.spend(len(storage.raw))  # each tensor of such a storage is made anew
-        numbers = from_bytes(f"{where}: storage {storage.key!r}", storage.raw, name, byteorder)
     size, stride = (tuple(s) if isinstance(s, list) else s for s in (size, stride))
     if not (isinstance(size, tuple) and isinstance(stride, tuple) and len(size) == len(stride) <= 64):
         raise CheckpointError(f"{where}: a tensor's size and stride do not fit together")
