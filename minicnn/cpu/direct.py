@@ -146,7 +146,7 @@ class Plan(NamedTuple):
     sizes: Sizes
     parts: Array  # eight numbers per part
     segments: Array
-    orders: list[Array]  # for each part and filter position: which of the part's taps it is, or −1
+    orders: list[tuple[Array, int, int]]  # for each part: which of its taps a filter position is, or −1; taps; panel
     V: int
     panels: int  # numbers in all packed panels
     jobs: int
@@ -184,7 +184,8 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
         segments += starts
         order = np.full(s.kernel[0] * s.kernel[1], -1)
         order[[t[2] for t in p.taps]] = range(len(p.taps))
-        orders.append(order)
+        if p.taps:
+            orders.append((order, len(p.taps), panel0))
         panel0 += len(p.taps) * C * panels * width
     sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, TILE_ROWS[V - 1], top, left, buffer_width, *step,
                   *out_step, images, bands, band, buffer_rows, splits, int(inside))  # fmt: skip
@@ -328,11 +329,9 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
         scratch(max(shares * p.buffer, blocks * L * L), s.dtype) as buffer,
         scratch(shares * p.tables, np.int64) as tables,
     ):
-        for order, panel0 in zip(p.orders, p.parts[7::8]):
-            taps = int(order.max()) + 1
-            if taps:
-                _pack_kernel(blocks, flat(w), p.sizes, K, columns, Og * Cg * T, column_step, k_step, order, taps,
-                             panels, int(panel0), buffer)  # fmt: skip
+        for order, taps, panel0 in p.orders:
+            _pack_kernel(blocks, flat(w), p.sizes, K, columns, Og * Cg * T, column_step, k_step, order, taps, panels,
+                         panel0, buffer)  # fmt: skip
         _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.parts, p.segments,
                          panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables,
                          PANEL_BYTES)  # fmt: skip

@@ -106,7 +106,7 @@ def batch_norm_forward(
     variance = squares / max(1, count) - mean * mean
     mean += shift[:channels]
     inverse = 1 / np.sqrt(variance + eps)
-    y = _normalised(x, mean, inverse, w, b)
+    y = _normalised(x, _halves(mean, x.dtype), inverse, w, b)
     return (channels_back(y), mean, variance), (x, mean, inverse, w, b is not None)
 
 
@@ -134,7 +134,8 @@ def batch_norm_eval_forward(
 ) -> tuple[Array, Any]:
     x = _channels_to_the_end(x)
     inverse = 1 / np.sqrt(variance.astype(np.float64) + eps)
-    return channels_back(_normalised(x, mean, inverse, w, b)), (x, mean, inverse, w, b is not None)
+    y = _normalised(x, (mean, np.zeros_like(mean)), inverse, w, b)  # the mean is a number of x's type: nothing is over
+    return channels_back(y), (x, mean, inverse, w, b is not None)
 
 
 @ieee
@@ -143,7 +144,7 @@ def batch_norm_eval_backward(dy: Array, cache: Any, needs: Needs = (True, True, 
     dy = _channels_to_the_end(dy)
     dx = dw = db = None
     if needs[0]:
-        dx = channels_back(_normalised(dy, np.zeros(x.shape[-1]), inverse, w, None))
+        dx = channels_back(_normalised(dy, (np.zeros_like(mean),) * 2, inverse, w, None))
     if (w is not None and needs[1]) or (has_bias and needs[2]):
         total, slope = _gradient_sums(dy, x, mean, inverse)
         dw = slope.astype(x.dtype) if w is not None and needs[1] else None
@@ -151,12 +152,12 @@ def batch_norm_eval_backward(dy: Array, cache: Any, needs: Needs = (True, True, 
     return dx, dw, db
 
 
-def _normalised(x: Array, mean: Array, inverse: Array, w: Array | None, b: Array | None) -> Array:
-    """Return w · (x − μ) · inverse + b for x of (N, …, C)."""
+def _normalised(x: Array, halves: tuple[Array, Array], inverse: Array, w: Array | None, b: Array | None) -> Array:
+    """Return w · (x − μ) · inverse + b for x of (N, …, C); μ is the sum of two numbers."""
     channels, y = x.shape[-1], np.empty_like(x)
     scale = inverse if w is None else inverse * w
     bias = np.zeros(channels) if b is None else b
-    constants = (a.astype(x.dtype) for a in (*_halves(mean, x.dtype), scale, bias))
+    constants = (flat(a.astype(x.dtype, order="C", copy=False)) for a in (*halves, scale, bias))
     normalise_kernel(math.prod(x.shape[:-1]), flat(x), *constants, flat(y), channels)
     return y
 

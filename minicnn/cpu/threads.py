@@ -330,7 +330,8 @@ _scratch: list[Array] = []
 class scratch:
     """Borrow uninitialised memory for one call: `with scratch(n, dtype) as buffer:` gives n numbers.
 
-    Buffers go back to a stack, so that their pages stay warm; two Python threads at once get two.
+    Buffers go back to a stack, so that their pages stay warm; two Python threads at once get two. They begin at a
+    multiple of 64 bytes.
     """
 
     def __init__(self, n: int, dtype: Any) -> None:
@@ -342,10 +343,11 @@ class scratch:
             self._buffer = _scratch.pop()
         except IndexError:
             self._buffer = np.empty(0, np.uint8)
-        if self._buffer.size < size + 64:
-            self._buffer = np.empty(size + 64, np.uint8)
-        start = -self._buffer.ctypes.data % 64
-        return self._buffer[start : start + size].view(self._dtype)
+        if self._buffer.size < size:
+            room = np.empty(size + 64, np.uint8)
+            start = -room.ctypes.data % 64
+            self._buffer = room[start : start + size]
+        return self._buffer[:size].view(self._dtype)
 
     def __exit__(self, *exception: object) -> None:
         _scratch.append(self._buffer)

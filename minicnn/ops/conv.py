@@ -405,11 +405,12 @@ def _padding(name: str, padding: int | Pair | str, kernel: Pair, stride: Pair, d
 
 def _check_fits(name: str, size: tuple[int, ...], kernel: Pair, padding: Padding, dilation: Pair) -> None:
     """Refuse an empty kernel, and a window that does not fit into the padded image."""
-    padded = tuple(s + sum(p) for s, p in zip(size, padding))
-    span = tuple(window_span(k, d) for k, d in zip(kernel, dilation))
+    (top, bottom), (left, right) = padding
+    padded = (size[0] + top + bottom, size[1] + left + right)
+    span = (window_span(kernel[0], dilation[0]), window_span(kernel[1], dilation[1]))
     if min(kernel) < 1:
         raise ShapeError(f"{name}: kernel {kernel} is empty, needs at least 1 × 1")
-    if any(s > p for s, p in zip(span, padded)):
+    if span[0] > padded[0] or span[1] > padded[1]:
         raise ShapeError(
             f"{name}: kernel {kernel} with dilation {dilation} covers {span[0]} × {span[1]} pixels, "
             f"the padded image has {padded[0]} × {padded[1]}"

@@ -62,7 +62,7 @@ def channels_to_the_end(x: Array) -> Array:
 
 def channels_back(x: Array) -> Array:
     """Return (N, …, C) as a view (N, C, …)."""
-    return np.moveaxis(x, -1, 1)
+    return x.transpose(0, x.ndim - 1, *range(1, x.ndim - 1))
 
 
 def _images_channels_last(x: Array) -> Array:
