@@ -88,7 +88,8 @@ def sizes(s: Shape, transpose: bool, chunk: int) -> Sizes:
         H, W, C, O, (OH, OW) = s.H, s.W, s.C, s.O, s.out  # noqa: E741
     L, V = lanes_of(s.dtype), choose_vectors(O, s.dtype)
     R, width = TILE_ROWS[V - 1], V * L
-    T = -(-chunk // R) * R
+    tiles = s.N * -(-OH // M) * -(-OW // M)
+    T = -(-min(chunk, -(-tiles // settings.threads())) // R) * R  # few tiles: a chunk for each thread
     Cp, panels = -(-C // L) * L, -(-O // width)
     # One more vector per position: 36 positions a multiple of 4096 bytes apart would share one set of the cache.
     v_step, m_step = (T + R) * Cp + L, T * panels * width + L

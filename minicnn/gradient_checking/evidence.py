@@ -74,6 +74,21 @@ class Evidence:
         """What was sent into backward, in the outputs' shapes."""
         return self.point.split_outputs(self.cotangent)
 
+    @cached_property
+    def labels(self) -> list[tuple[str, Array]]:
+        """The inputs of whole numbers or bools, as floats; of labels of the rows also the matrix that marks them."""
+        found = []
+        for i, given in enumerate(getattr(self.point.subject, "given", ())):
+            array = np.asarray(getattr(given, "data", given)) if hasattr(given, "shape") else np.zeros(0)
+            if array.dtype.kind not in "iub" or not array.size:
+                continue
+            found.append((f"inputs[{i}]", array.astype(np.float64)))
+            rows = self.x.ndim == 2 and array.shape == self.x.shape[:1] and array.dtype.kind in "iu"
+            if rows and array.min() >= 0 and array.max() < self.x.shape[1]:
+                marked = np.arange(self.x.shape[1]) == array[:, None]
+                found.append((f"[column is inputs[{i}]]", marked.astype(np.float64)))
+        return found
+
     def gradient(self, cotangent: Array) -> Array | None:
         """Return what backward gives for another cotangent, None if that cannot be had."""
         from .subject import Fault

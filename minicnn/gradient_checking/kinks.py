@@ -99,7 +99,9 @@ def judge(
         gradient = point.gradient(cotangent)
         sides = [(u[column], d[column]) for u, d in zip(up, down)]
         verdict.judged += 1
-        if _violated(point, int(i), gradient, directions, sides, verdict):
+        if _violated(point, int(i), gradient, directions, sides, verdict) and not _near(
+            point, int(i), gradient, directions, elements, rng
+        ):
             _blame(point, int(i), gradient, elements, rng, clock.at_most(1.0), verdict)
             if len(verdict.wrong_sums) > 3:
                 break
@@ -175,6 +177,30 @@ def _violated(
     if point.subject.composed or not regular or not clear:
         verdict.mixed = True
         return False
+    return True
+
+
+def _near(
+    point: Point, i: int, gradient: Array, directions: list[Array], elements: Array, rng: np.random.Generator
+) -> bool:
+    """Return whether a gradient is one of those nearby: for a kink that is neither convex nor concave, as a median's.
+
+    Clarke's generalised gradient is the hull of the gradients at points beside the kink; so g · v must lie between the
+    least and the greatest derivative along v there, for every v.
+    """
+    t = _step(point)
+    size = float(np.median(point.size[elements]))
+    beside = []
+    for _ in range(16):
+        away = np.zeros(point.x.shape)
+        away[elements] = 1e2 * t * size * rng.uniform(-1, 1, elements.shape)
+        beside.append(point.x + away)
+    for v in directions:
+        with np.errstate(all="ignore"):
+            slopes = np.array([(point.outputs(x + t * v)[i] - point.outputs(x - t * v)[i]) / (2 * t) for x in beside])
+        says, room = float(gradient @ v), 1e-3 * float(np.abs(slopes).max()) + 100 * float(point.noise[i]) / t
+        if not slopes.min() - room <= says <= slopes.max() + room:
+            return False
     return True
 
 

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from ..evidence import Evidence
 from ..report import Diagnosis
-from .arithmetic import ignores_dout, integer_division, lost_precision, not_finite
-from .axes import shifted, swapped, transposed, wrong_shape
+from .arithmetic import ignores_dout, integer_division, lost_precision, not_finite, not_linear
+from .axes import misplaced, shifted, summed_wrongly, swapped, transposed, wrong_shape
 from .factors import constant_factor, missing_factor, nothing_arrives
 from .places import border, branch
 from .sums import overwritten
@@ -20,6 +20,7 @@ from .terms import batch_statistics, missing_term
 Finding = tuple[float, Diagnosis]
 
 CAUSES: tuple[Callable[[Evidence], list[Finding]], ...] = (
-    not_finite, wrong_shape, swapped, nothing_arrives, ignores_dout, constant_factor, transposed, lost_precision,
-    integer_division, shifted, batch_statistics, missing_factor, overwritten, border, branch, missing_term,
+    not_finite, wrong_shape, swapped, nothing_arrives, ignores_dout, not_linear, constant_factor, transposed,
+    lost_precision, integer_division, shifted, misplaced, summed_wrongly, batch_statistics, missing_factor, overwritten,
+    border, branch, missing_term,
 )  # fmt: skip

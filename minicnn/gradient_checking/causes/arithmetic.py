@@ -32,6 +32,26 @@ def ignores_dout(e: Evidence) -> list[Finding]:
     return [(0.985, Diagnosis("ignores dout", text, "the gradient is the same for −2.5 · dout", e.name))]
 
 
+def not_linear(e: Evidence) -> list[Finding]:
+    """Backward is not linear in dout: a case distinction looks at it, or a term comes without it."""
+    a = e.analytic
+    if e.given is None or not a.any() or not np.isfinite(a).all():
+        return []
+    turned, double, nothing = (e.gradient(c) for c in (-e.cotangent, 2 * e.cotangent, 0 * e.cotangent))
+    size = float(np.abs(a).max())
+    if any(g is None or g.shape != a.shape or not np.isfinite(g).all() for g in (turned, double, nothing)):
+        return []
+    if np.abs(nothing).max() > 1e-6 * size:
+        text = "a term of the gradient does not contain dout: it stays when dout is 0"
+        evidence = f"for dout = 0 the gradient is up to {np.abs(nothing).max():.3g}"
+        return [(0.94, Diagnosis("ignores dout", text, evidence, e.name))]
+    if np.abs(double - 2 * a).max() <= 1e-9 * size and np.abs(turned + a).max() > 1e-6 * size:
+        text = "a case distinction looks at dout: for −dout other elements are zero or large"
+        evidence = f"the gradients for dout and −dout do not cancel, by up to {np.abs(turned + a).max():.3g}"
+        return [(0.94, Diagnosis("branch", text, evidence, e.name))]
+    return []
+
+
 def lost_precision(e: Evidence) -> list[Finding]:
     """Right but for rounding: computed or stored in float32 or float16."""
     a = e.analytic

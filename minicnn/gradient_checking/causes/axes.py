@@ -39,12 +39,12 @@ def wrong_shape(e: Evidence) -> list[Finding]:
         return [(0.99, Diagnosis("wrong shape", text, f"{what}; reshaped it is right", e.name))]
     known = e.numeric[e.known]
     if known.size == e.numeric.size and a.ndim == e.x.ndim and a.size > 1:
+        if all(p >= q for p, q in zip(a.shape, shape)) and _contains(a, e):
+            text = "the gradient still has its padding"
+            return [(0.95, Diagnosis("wrong shape", text, f"{what}; the right one stands inside it", e.name))]
         if abs(a.sum() - known.sum()) <= 1e-6 * np.abs(known).sum():
             text = "the gradient is summed over the wrong axis"
             return [(0.95, Diagnosis("not summed", text, f"{what}, but the same total", e.name))]
-        if a.ndim > 1 and all(p >= q for p, q in zip(a.shape, shape)) and _contains(a, e):
-            text = "the gradient still has its padding"
-            return [(0.95, Diagnosis("wrong shape", text, f"{what}; the right one stands inside it", e.name))]
     return [(0.7, Diagnosis("wrong shape", "the gradient has the wrong shape", what, e.name))]
 
 
@@ -91,8 +91,45 @@ def transposed(e: Evidence) -> list[Finding]:
                 along = ", ".join(map(str, axes))
                 text = f"turned round along axis {along}: a filter flipped that should not be, or the reverse"
                 return [(0.98, Diagnosis("transposed", text, "turned back it is right", e.name))]
-    found = _other_operand_transposed(e)
+    found = _order_mixed_up(e) or _dout_turned(e) or _other_operand_transposed(e)
     return [found] if found else []
+
+
+def _order_mixed_up(e: Evidence) -> Finding | None:
+    """The right numbers, read in another order: reshaped where axes should have been exchanged."""
+    a, shape = e.analytic, e.x.shape
+    if not 2 <= a.ndim <= 6 or not e.known.any():
+        return None
+    for axes in permutations(range(a.ndim)):
+        back = tuple(int(i) for i in np.argsort(axes))
+        moved = tuple(shape[i] for i in axes)
+        if axes == tuple(range(a.ndim)):
+            continue
+        if e.fits(a.reshape(moved).transpose(back)) or e.fits(a.transpose(axes).reshape(shape)):
+            text = "the right numbers in the wrong order: reshaped where axes should have been exchanged"
+            return 0.97, Diagnosis("transposed", text, f"read with axes {axes} it is right", e.name)
+    return None
+
+
+def _dout_turned(e: Evidence) -> Finding | None:
+    """The gradient becomes right when dout is transposed, turned round or read in another order beforehand."""
+    for i, dout in enumerate(e.cotangents):
+        if not 2 <= dout.ndim <= 4 or dout.size < 4:
+            continue
+        trials: list[tuple[str, Array]] = []
+        for axes in list(permutations(range(dout.ndim)))[1:]:
+            words = "transposed" if tuple(dout.shape[j] for j in axes) == dout.shape else "read in another order"
+            trials.append((words, dout.transpose(axes).reshape(dout.shape)))
+        trials += [(f"turned round along axis {j}", np.flip(dout, j)) for j in range(dout.ndim)]
+        for how, turned in trials:
+            if e.clock.left() < 0:
+                return None
+            parts = [turned if j == i else d for j, d in enumerate(e.cotangents)]
+            found = e.gradient(np.concatenate([p.ravel() for p in parts]))
+            if found is not None and e.fits(found):
+                text = f"backward uses dout {how}"
+                return 0.96, Diagnosis("transposed", text, f"with dout {how} beforehand the gradient is right", e.name)
+    return None
 
 
 def _other_operand_transposed(e: Evidence) -> Finding | None:
@@ -147,4 +184,41 @@ def shifted(e: Evidence) -> list[Finding]:
             text = "shifted by " + " and ".join(f"{k:+d} along axis {axis}" for axis, k in shift.items())
             evidence = f"moved back, {int(known.sum())} elements are right"
             return [(0.95, Diagnosis("shifted", text, evidence, e.name))]
+    return []
+
+
+def misplaced(e: Evidence) -> list[Finding]:
+    """The right values, each at another place."""
+    a, n = e.analytic, e.numeric
+    if a.shape != e.x.shape or a.size < 4 or not e.known.all() or not e.scale:
+        return []
+    gap = np.abs(np.sort(a, None) - np.sort(n, None)).max()
+    if not gap <= 1e-5 * float(np.abs(n).max()) or np.unique(np.round(n / e.scale, 6)).size < 4:
+        return []
+    wrong = int(e.wrong.sum())
+    if np.mean(np.abs(n) <= 1e-9 * e.scale) >= 0.5:
+        text = "the right values arrive at the wrong elements: an index is wrong"
+        return [(0.93, Diagnosis("shifted", text, f"the same values, {wrong} elements differ", e.name))]
+    text = "the right values in the wrong places: axes or their order are mixed up"
+    return [(0.93, Diagnosis("transposed", text, f"the same values, {wrong} elements differ", e.name))]
+
+
+def summed_wrongly(e: Evidence) -> list[Finding]:
+    """Summed over axes that should have been kept, or over the wrong axis."""
+    a, n = e.analytic, e.numeric
+    if a.shape != e.x.shape or a.ndim == 0 or a.size < 2 or not e.known.all() or not e.scale:
+        return []
+    for count in range(1, a.ndim + 1):
+        for axes in combinations(range(a.ndim), count):
+            if all(a.shape[i] == 1 for i in axes):
+                continue
+            total = np.broadcast_to(n.sum(axes, keepdims=True), a.shape)
+            if total.any() and np.abs(a - total).max() <= 1e-5 * np.abs(total).max():
+                over = ", ".join(map(str, axes))
+                text = f"summed over axis {over}, too, which should have been kept"
+                return [(0.95, Diagnosis("not summed", text, "each element is the sum of the right ones", e.name))]
+    size = float(np.abs(n).sum())
+    if a.ndim == 1 and abs(n.sum()) > 1e-2 * size and abs(a.sum() - n.sum()) <= 1e-6 * size:
+        text = "the total is right, the elements are not: summed over the wrong axis"
+        return [(0.86, Diagnosis("not summed", text, f"both sum to {n.sum():.6g}", e.name))]
     return []

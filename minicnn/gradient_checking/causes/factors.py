@@ -123,6 +123,7 @@ def companions(e: Evidence) -> list[tuple[str, Array]]:
     """Return the arrays at hand that broadcast to the value's shape: outputs, the other inputs, the value itself."""
     arrays = [("output", o) for o in e.outputs]
     arrays += [(e.point.subject.names[i], v) for i, v in enumerate(e.point.values) if i != e.k]
+    arrays += e.labels
     arrays.append((e.name, e.x))
     found = []
     for what, array in arrays:
@@ -135,6 +136,6 @@ def companions(e: Evidence) -> list[tuple[str, Array]]:
         except ValueError:
             pass
         for axis in range(e.x.ndim):  # a vector per channel
-            if array.ndim == 1 and array.shape[0] == e.x.shape[axis]:
+            if array.ndim == 1 and array.shape[0] == e.x.shape[axis] and e.x.ndim > 1:
                 found.append((what, array.reshape([-1 if i == axis else 1 for i in range(e.x.ndim)])))
     return found

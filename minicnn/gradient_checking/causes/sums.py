@@ -25,6 +25,8 @@ def _by_outputs(e: Evidence) -> list[Finding]:
     if jacobian is None:
         return []
     fine, lost, extra, off = jacobian.states
+    if not extra.any() and off.any():
+        return _counted_once(e, jacobian, off)
     if not lost.any() or not fine.any() or extra.any() or off.any():
         return []
     columns = lost.any(0) & fine.any(0)
@@ -39,7 +41,13 @@ def _by_outputs(e: Evidence) -> list[Finding]:
     if _is_diagonal(e, jacobian, fine, lost):
         words = "a term is missing: only the output at an element's own place counts, not its influence on the others"
         return [(0.95, Diagnosis("missing term", words, evidence, e.name))]
+    if _at_the_ends(e, places, fine, lost, columns):
+        words = "the contributions of the outputs at the border are missing: padding is handled wrongly"
+        return [(0.95, Diagnosis("border", words, evidence, e.name))]
     axis = _slice_axis(places, fine, lost, columns)
+    if (lost.any(0) & ~fine.any(0)).any() and axis is None:  # what is overwritten leaves the last one
+        words = "some contributions are missing, also where there is no other one"
+        return [(0.92, Diagnosis("missing term", words, evidence, e.name))]
     text = "contributions are overwritten instead of added up (= where += is needed)"
     if axis is not None and axis[1] == "others":
         words = f"the contributions of the outputs at the {axis[2]} of axis {axis[0]} are missing"
@@ -76,10 +84,10 @@ def _slice_axis(places: Array, fine: Array, lost: Array, columns: Array) -> tupl
         if not kept.size or not gone.size:
             continue
         for word, edge in (("end", at.max()), ("start", at.min())):
-            if set(gone) == {edge} and edge not in set(kept):
-                return axis, "others", word
             if set(kept) == {edge} and edge not in set(gone):
                 return axis, "only", word
+            if set(gone) == {edge} and edge not in set(kept):
+                return axis, "others", word
     return None
 
 
@@ -105,8 +113,9 @@ def _ordered(places: Array, fine: Array, lost: Array, columns: Array) -> bool:
         late, early = [], []
         for j in np.flatnonzero(columns):
             kept, gone = rank[fine[:, j]], rank[lost[:, j]]
-            late.append(kept.min() > gone.max())
-            early.append(kept.max() < gone.min())
+            one = kept.min() == kept.max()  # one step of the loop
+            late.append(one and kept.min() > gone.max())
+            early.append(one and kept.max() < gone.min())
         if max(np.mean(late), np.mean(early)) > 0.8:
             return True
     return False
@@ -118,6 +127,34 @@ def _is_diagonal(e: Evidence, jacobian: Any, fine: Array, lost: Array) -> bool:
         return False
     own = jacobian.outputs[:, None] == jacobian.elements[None, :]
     return bool(np.all(own[fine]) and not np.any(own[lost]) and lost.any())
+
+
+def _at_the_ends(e: Evidence, places: Array, fine: Array, lost: Array, columns: Array) -> bool:
+    """Return whether only elements at the ends of an axis are wrong, for want of outputs beyond those that arrive."""
+    if len(e.outputs) != 1 or e.outputs[0].ndim != e.x.ndim or not e.known.all():
+        return False
+    for axis, (length, out) in enumerate(zip(e.x.shape, e.outputs[0].shape)):
+        wrong = set(np.nonzero(e.wrong)[axis].tolist())
+        if length < 4 or out <= length or not wrong <= {0, 1, length - 2, length - 1} or len(wrong) == length:
+            continue
+        at = places[:, axis]
+        kept, gone = set(at[fine[:, columns].any(1)].tolist()), set(at[lost[:, columns].any(1)].tolist())
+        if not kept & gone and all(g < min(kept) or g > max(kept) or g in (0, out - 1) for g in gone):
+            return True
+    return False
+
+
+def _counted_once(e: Evidence, jacobian: Any, off: Array) -> list[Finding]:
+    """Several equal contributions of one output count as one: `dx[index] += …` with an index that repeats."""
+    ratio = jacobian.numeric[off] / jacobian.analytic[off]
+    whole = np.abs(ratio - np.round(ratio)).max() < 1e-4 and ratio.min() > 1.5
+    if not whole or (np.ptp(ratio) < 0.5 and not (jacobian.states[0].any() or jacobian.states[1].any())):
+        return []
+    text = "contributions are overwritten instead of added up: a place that occurs several times gets one of them"
+    evidence = (
+        f"single contributions are {', '.join(f'{r:.0f}' for r in np.unique(np.round(ratio))[:4])} times too small"
+    )
+    return [(0.88, Diagnosis("overwritten", text, evidence, e.name))]
 
 
 def _from_the_edge(e: Evidence, places: Array, lost: Array) -> bool:

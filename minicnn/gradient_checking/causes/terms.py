@@ -35,6 +35,10 @@ def batch_statistics(e: Evidence) -> list[Finding]:
             centred = x - x.mean(1, keepdims=True)
             spread = (centred**2).sum(1, keepdims=True)
             beta = (r * centred).sum(1, keepdims=True) / np.where(spread == 0, 1, spread)
+            given = np.moveaxis(e.analytic, group, last).reshape(-1, length)
+            right = np.moveaxis(e.numeric, group, last).reshape(-1, length)
+            if _proportional(given, right):  # a factor explains it better
+                continue
             constant = np.abs(r - r.mean(1, keepdims=True)).max() <= 1e-5 * size
             linear = np.abs(r - r.mean(1, keepdims=True) - beta * centred).max() <= 1e-4 * size
             if not constant and not (linear and length >= 4):
@@ -46,6 +50,12 @@ def batch_statistics(e: Evidence) -> list[Finding]:
             evidence = "the residual is constant in each group" if constant else "the residual is α + β·x in each group"
             return [(0.95, Diagnosis("batch statistics", text, evidence, e.name))]
     return []
+
+
+def _proportional(given: Array, right: Array) -> bool:
+    """Return whether each row is a multiple of the right one."""
+    factor = (given * right).sum(1, keepdims=True) / np.maximum((right**2).sum(1, keepdims=True), 1e-300)
+    return bool(np.abs(given - factor * right).max() <= 1e-5 * np.abs(given).max())
 
 
 def missing_term(e: Evidence) -> list[Finding]:
@@ -65,7 +75,7 @@ def missing_term(e: Evidence) -> list[Finding]:
     share = float(np.sqrt((residual @ residual) / max(float(e.numeric[e.known] @ e.numeric[e.known]), 1e-300)))
     if best > 0.999 and residual.size > 3:
         text = f"a term is missing: what lacks is proportional to {name}"
-        return [(0.9, Diagnosis("missing term", text, f"correlation {best:.6f}", e.name))]
+        return [(0.92, Diagnosis("missing term", text, f"correlation {best:.6f}", e.name))]
     text = "a term is missing, or one too many"
     look = "it looks like no array at hand"
     if best > 0.3:
@@ -79,6 +89,8 @@ def _candidates(e: Evidence) -> list[tuple[str, Array]]:
     douts = [("dout", c) for c in e.cotangents if c.shape == e.x.shape]
     found += [(f"dout · {what}", d * np.broadcast_to(a, e.x.shape)) for _, d in douts for what, a in companions(e)]
     found += douts
+    for o in e.outputs:  # dout where a last ReLU lets it pass
+        found += [("dout where the output is above 0", d * (o > 0)) for _, d in douts if o.shape == e.x.shape]
     for c in e.cotangents:  # dout summed over what it has more
         extra = c.ndim - e.x.ndim
         if extra > 0 and c.shape[extra:] == e.x.shape:

@@ -203,7 +203,7 @@ EXAMPLES = [
     wrong("missing term", "dilation ignored", conv, lambda d, c: C(d, c, apart=False), WIDE),
     wrong(("transposed",), "filters flipped, stride 2", conv, lambda d, c: C(d, c, flip=True), ODD),
     wrong(("transposed",), "filters flipped, dilation 2", conv, lambda d, c: C(d, c, flip=True), WIDE),
-    wrong(("transposed", "swapped", "missing term"), "groups exchanged", conv,
+    wrong(("transposed", "swapped", "shifted"), "groups exchanged", conv,
           lambda d, c: C(d, c, group=lambda g: 1 - g), GROUPS),
     wrong(("missing term", "overwritten"), "first group for all", conv, lambda d,
           c: C(d, c, group=lambda g: 0), GROUPS),

@@ -58,6 +58,12 @@ def max_backward(dout: Array, x: Array) -> Array:
     return dx
 
 
+def max_at_the_flat_index(dout: Array, x: Array) -> Array:
+    dx = np.zeros_like(x)
+    dx.flat[x.argmax(1)] = dout
+    return dx
+
+
 def minimum(x: Array) -> Any:
     return x.min(0), x
 
@@ -149,8 +155,7 @@ EXAMPLES = [
           x: d[:, None] * ((x == x.max(1, keepdims=True)) & ((x == x.max(1, keepdims=True)).sum(1) == 1)[:, None]),
           PLANE),
     wrong(("branch", "missing term", "shifted"), "max by argmin", maximum, lambda d, x: max_backward(d, -x), PLANE),
-    wrong(("missing term", "shifted", "branch"), "max of the flat index", maximum,
-          lambda d, x: min_backward(d[:, None] * np.ones(6), x, x.argmax(0)), PLANE),
+    wrong(("missing term", "shifted", "overwritten"), "max of the flat index", maximum, max_at_the_flat_index, PLANE),
     wrong(("shifted", "missing term"), "min one row below", minimum,
           lambda d, x: min_backward(d, x, (x.argmin(0) + 1) % len(x)), PLANE),
     wrong(("missing term", "branch"), "max spread evenly", maximum, lambda d, x: R(d, x.shape) / x.shape[1], PLANE),
