@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from .. import nn
 from ..errors import ShapeError
 from ..ops import arguments
-from .residual import SHORTCUTS, BasicBlock
+from .residual import SHORTCUTS, BasicBlock, stage
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,
@@ -131,13 +131,10 @@ def resnet_orl(
         "bn1": nn.BatchNorm2d(channels),
         "act1": act(),
     }
-    for stage, width in enumerate(widths):
-        stage_blocks = []
-        for block in range(blocks):
-            stride = 2 if stage and not block else 1
-            stage_blocks.append(BasicBlock(channels, width, stride, shortcut=shortcut, activation=act))
-            channels = width
-        layers[f"layer{stage + 1}"] = nn.Sequential(*stage_blocks)
+    for number, width in enumerate(widths, 1):
+        stride = 1 if number == 1 else 2
+        layers[f"layer{number}"] = stage(BasicBlock, channels, width, blocks, stride, shortcut=shortcut, activation=act)
+        channels = width
     layers |= {"pool": nn.AdaptiveAvgPool2d(1), "flatten": nn.Flatten(), "dropout": nn.Dropout(dropout)}
     return nn.Sequential({**layers, "fc": nn.Linear(channels, num_classes)})
 
