@@ -50,7 +50,11 @@ def diagnose(report: Report, outcome: Outcome, raw: list[Any], chosen: list[int]
         usable = [g if g is None or _is_array(g) else None for g in raw]
         evidence = Evidence(point, cotangent, k, given, numerics[k], wrongs[k], usable, numerics, clock.at_most(3.0))
         for cause in CAUSES:
-            findings += cause(evidence)
+            try:
+                findings += cause(evidence)
+            except Exception as error:  # the verdict stands whatever becomes of the search for its cause
+                text = f"one cause could not be looked for: {type(error).__name__}: {error} ({cause.__name__})"
+                report.notes += [text] if text not in report.notes else []
     if point.subject.backward_draws:
         text = "backward draws random numbers of its own: what forward drew must be kept for it"
         findings.append((1.5, Diagnosis("not deterministic", text, "a generator's state moves during backward")))

@@ -74,6 +74,11 @@ class Evidence:
         """What was sent into backward, in the outputs' shapes."""
         return self.point.split_outputs(self.cotangent)
 
+    @property
+    def marks(self) -> Array | None:
+        """Of labels of the rows, the matrix that marks them; None if there are none."""
+        return next((array for what, array in self.labels if what.startswith("[")), None)
+
     @cached_property
     def labels(self) -> list[tuple[str, Array]]:
         """The inputs of whole numbers or bools, as floats; of labels of the rows also the matrix that marks them."""

@@ -37,10 +37,13 @@ def not_linear(e: Evidence) -> list[Finding]:
     a = e.analytic
     if e.given is None or not a.any() or not np.isfinite(a).all():
         return []
-    turned, double, nothing = (e.gradient(c) for c in (-e.cotangent, 2 * e.cotangent, 0 * e.cotangent))
-    size = float(np.abs(a).max())
-    if any(g is None or g.shape != a.shape or not np.isfinite(g).all() for g in (turned, double, nothing)):
-        return []
+    size, found = float(np.abs(a).max()), []
+    for cotangent in (-e.cotangent, 2 * e.cotangent, 0 * e.cotangent):
+        gradient = e.gradient(cotangent)
+        if gradient is None or gradient.shape != a.shape or not np.isfinite(gradient).all():
+            return []
+        found.append(gradient)
+    turned, double, nothing = found
     if np.abs(nothing).max() > 1e-6 * size:
         text = "a term of the gradient does not contain dout: it stays when dout is 0"
         evidence = f"for dout = 0 the gradient is up to {np.abs(nothing).max():.3g}"

@@ -138,12 +138,12 @@ def _other_operand_transposed(e: Evidence) -> Finding | None:
 
     point = e.point
     for m, other in enumerate(point.values):
-        if m == e.k or other.ndim < 2:
+        if m == e.k or other.ndim < 1 or other.size < 2:
             continue
-        turned: list[tuple[str, Array]] = []
-        if other.shape[-1] == other.shape[-2]:
+        turned: list[tuple[str, Array]] = [("turned round", other[::-1])] if other.ndim == 1 else []
+        if other.ndim >= 2 and other.shape[-1] == other.shape[-2]:
             turned.append(("transposed", np.swapaxes(other, -1, -2)))
-        if other.shape[0] == other.shape[1]:
+        if other.ndim >= 2 and other.shape[0] == other.shape[1]:
             turned.append(("transposed", np.swapaxes(other, 0, 1)))
         if other.ndim >= 3:
             turned.append(("turned round along its last two axes", other[..., ::-1, ::-1]))
@@ -193,7 +193,12 @@ def misplaced(e: Evidence) -> list[Finding]:
     if a.shape != e.x.shape or a.size < 4 or not e.known.all() or not e.scale:
         return []
     gap = np.abs(np.sort(a, None) - np.sort(n, None)).max()
-    if not gap <= 1e-5 * float(np.abs(n).max()) or np.unique(np.round(n / e.scale, 6)).size < 4:
+    largest = float(np.abs(n).max())
+    if (
+        not gap <= 1e-5 * largest
+        or np.abs(a - n).max() <= 1e-2 * largest
+        or np.unique(np.round(n / e.scale, 6)).size < 4
+    ):
         return []
     wrong = int(e.wrong.sum())
     if np.mean(np.abs(n) <= 1e-9 * e.scale) >= 0.5:
@@ -211,6 +216,8 @@ def summed_wrongly(e: Evidence) -> list[Finding]:
     for count in range(1, a.ndim + 1):
         for axes in combinations(range(a.ndim), count):
             if all(a.shape[i] == 1 for i in axes):
+                continue
+            if (np.abs(n) > 1e-9 * e.scale).sum(axes).max() < 2:
                 continue
             total = np.broadcast_to(n.sum(axes, keepdims=True), a.shape)
             if total.any() and np.abs(a - total).max() <= 1e-5 * np.abs(total).max():

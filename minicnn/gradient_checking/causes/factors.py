@@ -97,6 +97,8 @@ def missing_factor(e: Evidence) -> list[Finding]:
         return []
     for what, array in companions(e):
         q = np.broadcast_to(array, e.x.shape)[mask]
+        if np.unique(q).size < 3:  # rather a case distinction
+            continue
         with np.errstate(all="ignore"):
             trials = [("", q), ("1 / ", 1 / q), ("square of ", q * q), ("1 / square of ", 1 / (q * q))]
         for text, trial in trials:
@@ -119,11 +121,14 @@ def _affine(beta: Array, what: str) -> str:
     return f"({constant:.4g} {'+' if slope > 0 else '−'} {abs(slope):.4g} · ({what}))"
 
 
-def companions(e: Evidence) -> list[tuple[str, Array]]:
-    """Return the arrays at hand that broadcast to the value's shape: outputs, the other inputs, the value itself."""
+def companions(e: Evidence, marks: bool = True) -> list[tuple[str, Array]]:
+    """Return the arrays at hand that broadcast to the value's shape: outputs, the other inputs, the value itself.
+
+    `marks`: also the matrix that marks the labels of the rows.
+    """
     arrays = [("output", o) for o in e.outputs]
     arrays += [(e.point.subject.names[i], v) for i, v in enumerate(e.point.values) if i != e.k]
-    arrays += e.labels
+    arrays += [(what, array) for what, array in e.labels if marks or array is not e.marks]
     arrays.append((e.name, e.x))
     found = []
     for what, array in arrays:

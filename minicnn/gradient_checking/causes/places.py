@@ -38,18 +38,19 @@ def border(e: Evidence) -> list[Finding]:
             if length >= 3 and rows <= side:
                 slab = np.zeros(shape, bool)
                 slab[tuple(sorted(side) if i == axis else slice(None) for i in range(len(shape)))] = True
-                found.append(_place(e, slab, 0.85 if image else 0.6, f"wrong only at {words} of axis {axis}"))
+                certainty = 0.85 if image else 0.6
+                found.append(_place(e, slab, certainty, f"wrong only at {words} of axis {axis}", image or axis > 0))
                 break
     return sorted(found, key=lambda f: -f[0])[:1]
 
 
-def _place(e: Evidence, region: Array, certainty: float, text: str) -> Finding:
+def _place(e: Evidence, region: Array, certainty: float, text: str, telling: bool = True) -> Finding:
     inside = region & e.known
     wrong, count = int((e.wrong & inside).sum()), int(inside.sum())
     share = wrong / max(count, 1)
     evidence = f"{wrong} of the {count} elements there, none elsewhere"
     if share == 1 and count >= 3 and (e.known & ~region).sum() >= count:
-        certainty = max(certainty, 0.88)
+        certainty = max(certainty, 0.88 if telling else 0.71)  # the first or last row may be wrong for its values
     return (certainty if share > 0.6 else 0.25 + 0.2 * share), Diagnosis("border", text, evidence, e.name)
 
 
@@ -58,8 +59,11 @@ def branch(e: Evidence) -> list[Finding]:
     if e.analytic.shape != e.x.shape:
         return []
     wrong, right = e.wrong & e.known, ~e.wrong & e.known
-    arrays = list(reversed(companions(e)))
-    arrays += [(f"{e.name} − {what}", e.x - array) for what, array in arrays if array is not e.x]
+    arrays = list(reversed(companions(e, marks=False)))
+    others = [v for i, v in enumerate(e.point.values) if i != e.k]
+    arrays += [
+        (f"{e.name} − {what}", e.x - array) for what, array in arrays if any(np.shares_memory(array, v) for v in others)
+    ]
     if min(wrong.sum(), right.sum()) >= 2:
         for what, array in arrays:
             q = np.broadcast_to(array, e.x.shape)

@@ -27,6 +27,14 @@ def _by_outputs(e: Evidence) -> list[Finding]:
     fine, lost, extra, off = jacobian.states
     if not extra.any() and off.any():
         return _counted_once(e, jacobian, off)
+    if lost.any() and extra.any() and fine.any() and not off.any():
+        places = np.array([_place(e, int(i)) for i in jacobian.outputs])
+        if _at_the_ends(e, places, fine, lost | extra, np.ones(fine.shape[1], bool)):
+            words = (
+                "contributions of the outputs at the border arrive at the wrong elements: padding is handled wrongly"
+            )
+            evidence = f"{int(lost.sum())} contributions are missing, {int(extra.sum())} are too many"
+            return [(0.93, Diagnosis("border", words, evidence, e.name))]
     if not lost.any() or not fine.any() or extra.any() or off.any():
         return []
     columns = lost.any(0) & fine.any(0)
@@ -45,9 +53,6 @@ def _by_outputs(e: Evidence) -> list[Finding]:
         words = "the contributions of the outputs at the border are missing: padding is handled wrongly"
         return [(0.95, Diagnosis("border", words, evidence, e.name))]
     axis = _slice_axis(places, fine, lost, columns)
-    if (lost.any(0) & ~fine.any(0)).any() and axis is None:  # what is overwritten leaves the last one
-        words = "some contributions are missing, also where there is no other one"
-        return [(0.92, Diagnosis("missing term", words, evidence, e.name))]
     text = "contributions are overwritten instead of added up (= where += is needed)"
     if axis is not None and axis[1] == "others":
         words = f"the contributions of the outputs at the {axis[2]} of axis {axis[0]} are missing"
@@ -63,7 +68,11 @@ def _by_outputs(e: Evidence) -> list[Finding]:
             (0.9, Diagnosis("overwritten", text, evidence, e.name)),
         ]
     if kept_one.mean() > 0.7 or axis is not None or _ordered(places, fine, lost, columns):
-        return [(0.94, Diagnosis("overwritten", text, evidence, e.name))]
+        found = [(0.94, Diagnosis("overwritten", text, evidence, e.name))]
+        if (lost.any(0) & ~fine.any(0)).any():  # what is overwritten leaves the last one, unless that is 0
+            words = "some contributions are missing, also where there is no other one"
+            found.append((0.85, Diagnosis("missing term", words, evidence, e.name)))
+        return found
     words = "some contributions are missing"
     return [
         (0.7, Diagnosis("missing term", words, evidence, e.name)),
@@ -78,16 +87,13 @@ def _place(e: Evidence, i: int) -> tuple[int, ...]:
 
 def _slice_axis(places: Array, fine: Array, lost: Array, columns: Array) -> tuple[int, str, str] | None:
     """Return the output axis along which the first or last position alone arrives, or alone is missing."""
-    for axis in range(places.shape[1]):
-        at = places[:, axis]
-        kept, gone = at[fine[:, columns].any(1)], at[lost[:, columns].any(1)]
-        if not kept.size or not gone.size:
-            continue
-        for word, edge in (("end", at.max()), ("start", at.min())):
-            if set(kept) == {edge} and edge not in set(gone):
-                return axis, "only", word
-            if set(gone) == {edge} and edge not in set(kept):
-                return axis, "others", word
+    for what in ("only", "others"):
+        for axis in range(places.shape[1]):
+            at = places[:, axis]
+            kept, gone = set(at[fine[:, columns].any(1)].tolist()), set(at[lost[:, columns].any(1)].tolist())
+            for word, edge in (("end", int(at.max())), ("start", int(at.min()))):
+                if ({edge}, False) == ((kept, edge in gone) if what == "only" else (gone, edge in kept)):
+                    return axis, what, word
     return None
 
 
@@ -146,15 +152,15 @@ def _at_the_ends(e: Evidence, places: Array, fine: Array, lost: Array, columns: 
 
 def _counted_once(e: Evidence, jacobian: Any, off: Array) -> list[Finding]:
     """Several equal contributions of one output count as one: `dx[index] += …` with an index that repeats."""
+    fine, lost, _, _ = jacobian.states
     ratio = jacobian.numeric[off] / jacobian.analytic[off]
     whole = np.abs(ratio - np.round(ratio)).max() < 1e-4 and ratio.min() > 1.5
-    if not whole or (np.ptp(ratio) < 0.5 and not (jacobian.states[0].any() or jacobian.states[1].any())):
+    if not whole or (np.ptp(ratio) < 0.5 and not (fine.any() or lost.any())):
         return []
     text = "contributions are overwritten instead of added up: a place that occurs several times gets one of them"
-    evidence = (
-        f"single contributions are {', '.join(f'{r:.0f}' for r in np.unique(np.round(ratio))[:4])} times too small"
-    )
-    return [(0.88, Diagnosis("overwritten", text, evidence, e.name))]
+    times = ", ".join(f"{r:.0f}" for r in np.unique(np.round(ratio))[:4])
+    certainty = 0.88 if lost.any() and ratio.max() > 2.5 else 0.42
+    return [(certainty, Diagnosis("overwritten", text, f"single contributions are {times} times too small", e.name))]
 
 
 def _from_the_edge(e: Evidence, places: Array, lost: Array) -> bool:

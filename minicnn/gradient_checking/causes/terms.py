@@ -65,6 +65,11 @@ def missing_term(e: Evidence) -> list[Finding]:
     residual = (e.numeric - e.analytic)[e.known]
     if not np.isfinite(residual).all() or not residual.any():
         return []
+    marks = e.marks
+    if marks is not None and e.known.all() and np.array_equal(marks > 0, e.wrong) and (marks == 0).sum() > 3:
+        text = "a term is missing: only the labels' own elements are wrong"
+        evidence = f"{int(e.wrong.sum())} wrong elements, one in each row"
+        return [(0.92, Diagnosis("missing term", text, evidence, e.name))]
     best, name = 0.0, ""
     for what, array in _candidates(e):
         q = np.broadcast_to(array, e.x.shape)[e.known]

@@ -178,7 +178,7 @@ EXAMPLES = [
     wrong("swapped", "linear, order w x b", linear, lambda d, c: (B(d, c)[1], B(d, c)[0], B(d, c)[2]), LINEAR),
     wrong(("not summed", "overwritten", "wrong shape"), "sequence, db over the batch only", sequence,
           lambda d, c: (*Q(d, c)[:2], d.sum(0)), SEQUENCE),
-    wrong(("overwritten", "missing term"), "sequence, dw of the last step", sequence,
+    wrong(("overwritten", "missing term", "not summed"), "sequence, dw of the last step", sequence,
           lambda d, c: (Q(d, c)[0], c[0][:, -1].T @ d[:, -1], Q(d, c)[2]), SEQUENCE),
     wrong(("not summed", "wrong shape"), "sequence, dw not summed over the batch", sequence,
           lambda d, c: (Q(d, c)[0], c[0].swapaxes(1, 2) @ d, Q(d, c)[2]), SEQUENCE),
