@@ -63,7 +63,7 @@ def load(path: str | os.PathLike[str]) -> Any:
             metadata = dict(file.metadata() or {})
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
     except (SafetensorError, OSError, ValueError, TypeError, AttributeError, KeyError) as error:
-        raise CheckpointError(f"load: {path} is damaged or is no checkpoint: {error}") from None
+        raise CheckpointError(f"load: {path} is damaged or is no checkpoint: {str(error)[:200]}") from None
     if FORMAT not in metadata:
         raise CheckpointError(
             f"load: {path} was not written by mc.save; plain weights are read by minicnn.weights.load_safetensors"

@@ -49,16 +49,18 @@ class Archive:
             self._zip = zipfile.ZipFile(io.BytesIO(data))
             entries = self._zip.infolist()
         except Exception as error:  # zipfile fails with nearly any error of Python's on a damaged directory
-            raise CheckpointError(f"{where} is a damaged zip archive: {error or type(error).__name__}") from None
+            raise CheckpointError(f"{where} is a damaged zip archive: {_reason(error)}") from None
         end = -1
         for entry in sorted(entries, key=lambda entry: entry.header_offset):
             name = entry.filename
             if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
-                raise CheckpointError(f"{where}: entry {name!r} is compressed; weights are read uncompressed only")
+                raise CheckpointError(
+                    f"{where}: entry {quoted(name)} is compressed; weights are read uncompressed only"
+                )
             if entry.flag_bits & 0x1:
-                raise CheckpointError(f"{where}: entry {name!r} is encrypted")
+                raise CheckpointError(f"{where}: entry {quoted(name)} is encrypted")
             if entry.header_offset < end:
-                raise CheckpointError(f"{where}: entry {name!r} overlaps another")
+                raise CheckpointError(f"{where}: entry {quoted(name)} overlaps another")
             end = entry.header_offset + entry.file_size
         if end > len(data):
             raise CheckpointError(f"{where}: its entries claim {end} bytes, the file has {len(data)}")
@@ -71,17 +73,17 @@ class Archive:
     def read(self, name: str) -> bytes:
         """Return the content of an entry."""
         if name not in self.entries:
-            raise CheckpointError(f"{self.where} has no entry {name!r}: it is incomplete")
+            raise CheckpointError(f"{self.where} has no entry {quoted(name)}: it is incomplete")
         try:
             with self._opened(name) as entry:
                 content: bytes = entry.read()
         except CheckpointError:
             raise
         except Exception as error:  # as above
-            raise CheckpointError(f"{self.where}: entry {name!r} is damaged: {error or type(error).__name__}") from None
+            raise CheckpointError(f"{self.where}: entry {quoted(name)} is damaged: {_reason(error)}") from None
         # zipfile compares the CRC only where it reaches the end that the directory names
         if len(content) != self.entries[name].file_size or zlib.crc32(content) != self.entries[name].CRC:
-            raise CheckpointError(f"{self.where}: entry {name!r} is damaged: its CRC-32 differs")
+            raise CheckpointError(f"{self.where}: entry {quoted(name)} is damaged: its CRC-32 differs")
         return content
 
     def _opened(self, name: str) -> Any:
@@ -89,7 +91,16 @@ class Archive:
         try:
             return self._zip.open(self.entries[name])
         except Exception as error:  # as above
-            raise CheckpointError(f"{self.where}: entry {name!r} is damaged: {error or type(error).__name__}") from None
+            raise CheckpointError(f"{self.where}: entry {quoted(name)} is damaged: {_reason(error)}") from None
+
+
+def quoted(name: str) -> str:
+    """Return a name from a file for a message."""
+    return repr(name if len(name) <= 100 else f"{name[:99]}…")
+
+
+def _reason(error: Exception) -> str:
+    return str(error)[:200] or type(error).__name__
 
 
 def is_zip(data: bytes) -> bool:

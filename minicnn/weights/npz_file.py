@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 import zipfile
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,10 @@ from .._files import write_atomically
 from .._tensor import Tensor
 from ..errors import CheckpointError
 from .elements import LOADED, STORED, from_bytes, to_tensor
-from .files import Archive, Source, checked_path, is_zip, read
+from .files import Archive, Source, checked_path, is_zip, quoted, read
 from .safetensors_file import checked_arrays
 
-_LONGEST_HEADER = 10_000
+_LONGEST_HEADER = 2_000
 
 
 def load_npz(source: Source) -> dict[str, Tensor]:
@@ -34,8 +35,8 @@ def load_npz(source: Source) -> dict[str, Tensor]:
     found = {}
     for name in archive.entries:
         if not name.endswith(".npy"):
-            raise CheckpointError(f"{where}: entry {name!r} is not an array: its name does not end in .npy")
-        found[name.removesuffix(".npy")] = _decoded(f"{where}: array {name!r}", archive.read(name))
+            raise CheckpointError(f"{where}: entry {quoted(name)} is not an array: its name does not end in .npy")
+        found[name.removesuffix(".npy")] = _decoded(f"{where}: array {quoted(name)}", archive.read(name))
     return found
 
 
@@ -47,7 +48,9 @@ def _decoded(where: str, content: bytes) -> Tensor:
             (1, 0): np.lib.format.read_array_header_1_0,
             (2, 0): np.lib.format.read_array_header_2_0,
         }[version]
-        shape, fortran, dtype = header(stream, max_header_size=_LONGEST_HEADER)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # NumPy and Python warn of what they only just understand
+            shape, fortran, dtype = header(stream, max_header_size=_LONGEST_HEADER)
     except Exception as error:  # the header is parsed as Python text, and may fail in as many ways
         raise CheckpointError(f"{where} is damaged: {type(error).__name__}: {error}"[:300]) from None
     if dtype.name not in STORED or dtype.hasobject or dtype.subdtype is not None:
@@ -75,7 +78,7 @@ def save_npz(path: str | os.PathLike[str], state_dict: Mapping[str, Any]) -> Non
     arrays = checked_arrays("save_npz", state_dict)
     for name in arrays:
         if not name or "\0" in name or "\\" in name or name.startswith("/"):
-            raise CheckpointError(f"save_npz: {name!r} cannot be the name of an entry of a zip archive")
+            raise CheckpointError(f"save_npz: {quoted(name)} cannot be the name of an entry of a zip archive")
     stream = io.BytesIO()
     # numpy.savez keeps some names for itself, and writes the time.
     with zipfile.ZipFile(stream, "w") as archive:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import pickletools
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ Maker = Callable[..., Any]
 PersistentLoad = Callable[[Any], Any]
 
 _KEYS = (str, int, float, bytes, type(None))  # what may be a key; a tuple's hash descends, and may descend too far
+_DEEPEST = 100
 _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _VALUES = frozenset((
     "INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT",
@@ -51,15 +53,17 @@ def unpickle(where: str, data: io.BytesIO, names: Mapping[str, Any], persistent:
     """
     machine = _Machine(where, names, persistent, len(data.getbuffer()) - data.tell())
     try:
-        for instruction, argument, _ in pickletools.genops(data):
-            if instruction.name == "STOP":
-                return machine.result()
-            machine.execute(instruction.name, argument)
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # of texts in ways of writing that will no longer be understood
+            for instruction, argument, _ in pickletools.genops(data):
+                if instruction.name == "STOP":
+                    return machine.result()
+                machine.execute(instruction.name, argument)
     except CheckpointError:
         raise
     except RecursionError:
         raise CheckpointError(f"{where}: the pickle is nested too deeply") from None
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, MemoryError) as error:
+    except (ValueError, TypeError, KeyError, IndexError, OverflowError, AttributeError, MemoryError, Warning) as error:
         raise CheckpointError(f"{where}: the pickle is damaged: {type(error).__name__}: {error}"[:300]) from None
     raise CheckpointError(f"{where}: the pickle has no end")
 
@@ -74,6 +78,8 @@ class _Machine:
         self.memo: dict[int, Any] = {}
         # An instruction of one byte makes a container of some 60: so many bytes each must have.
         self.containers_left = length // 4 + 1000
+        # One instruction may put a container that is there already into another.
+        self.values_warranted = 4 * length + 1000
 
     def execute(self, name: str, argument: Any) -> None:
         stack = self.stack
@@ -185,15 +191,46 @@ class _Machine:
         """Return the one value left, having looked at everything in it."""
         if len(self.stack) != 1 or self.marks:
             raise CheckpointError(f"{self.where}: the pickle ends with {len(self.stack)} values, needs 1")
-        seen: set[int] = set()
-        waiting = [self.stack[0]]
-        while waiting:
-            value = waiting.pop()
-            if id(value) in seen:
-                continue
-            if isinstance(value, Named):
-                raise CheckpointError(f"{self.where}: the pickle holds {value.name} itself as a value")
-            if isinstance(value, (dict, list, tuple)):
-                seen.add(id(value))
-                waiting.extend(value.values() if isinstance(value, dict) else value)
+        self.check(self.stack[0])
         return self.stack[0]
+
+    def check(self, root: Any) -> None:
+        """Look at everything in a value, so that whoever walks through it comes to an end.
+
+        Raises CheckpointError where a global is in it, or a container in itself, when containers lie too deep in each
+        other, and when what they hold, counted as often as it occurs, is more than the length of the pickle warrants.
+        """
+        found: dict[int, tuple[int, int]] = {}  # of a container that was looked at: values in it, and levels
+        path: list[tuple[Any, list[Any]]] = []  # from the root on: a container, and what of it remains to be looked at
+        on_path: set[int] = set()
+        waiting = [root]
+        while True:
+            if waiting:
+                value = waiting.pop()
+                if isinstance(value, Named):
+                    raise CheckpointError(f"{self.where}: the pickle holds {value.name} itself as a value")
+                if not isinstance(value, (dict, list, tuple)) or id(value) in found:
+                    continue
+                if id(value) in on_path:
+                    raise CheckpointError(f"{self.where}: the pickle makes a {type(value).__name__} that holds itself")
+                if len(path) == _DEEPEST:
+                    raise CheckpointError(f"{self.where}: the pickle nests containers more than {_DEEPEST} deep")
+                path.append((value, waiting))
+                on_path.add(id(value))
+                waiting = list(_parts(value))
+                continue
+            if not path:
+                return
+            value, waiting = path.pop()
+            on_path.discard(id(value))
+            inner = [found[id(part)] for part in _parts(value) if id(part) in found]
+            count = len(value) + sum(c for c, _ in inner)
+            if count > self.values_warranted:
+                raise CheckpointError(f"{self.where}: the pickle holds more values than its size warrants")
+            found[id(value)] = count, 1 + max((d for _, d in inner), default=0)
+            if len(path) + found[id(value)][1] > _DEEPEST:
+                raise CheckpointError(f"{self.where}: the pickle nests containers more than {_DEEPEST} deep")
+
+
+def _parts(value: Any) -> Any:
+    return value.values() if isinstance(value, dict) else value

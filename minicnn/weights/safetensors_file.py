@@ -12,7 +12,7 @@ from .._files import write_atomically
 from .._tensor import Tensor
 from ..errors import CheckpointError, DTypeError
 from .elements import STORED, Array, from_bytes, to_tensor
-from .files import Source, checked_path, read
+from .files import Source, checked_path, quoted, read
 
 _TYPES = {
     "F64": "float64",
@@ -41,17 +41,19 @@ def load_safetensors(source: Source) -> dict[str, Tensor]:
     try:
         entries = deserialize(data)  # type: ignore[no-untyped-call]  # the library gives no types for it
     except (SafetensorError, ValueError, TypeError, OverflowError, MemoryError) as error:
-        raise CheckpointError(f"{where} is no safetensors file, or is damaged: {error}") from None
+        raise CheckpointError(f"{where} is no safetensors file, or is damaged: {str(error)[:200]}") from None
     found = {}
     while entries:  # each is dropped when it has become a tensor
         name, entry = entries.pop(0)
         if entry["dtype"] not in _TYPES:
-            raise CheckpointError(f"{where}: tensor {name!r} is {entry['dtype']}, known are {', '.join(_TYPES)}")
-        numbers = from_bytes(f"{where}: tensor {name!r}", entry["data"], _TYPES[entry["dtype"]])
+            raise CheckpointError(f"{where}: tensor {quoted(name)} is {entry['dtype']}, known are {', '.join(_TYPES)}")
+        numbers = from_bytes(f"{where}: tensor {quoted(name)}", entry["data"], _TYPES[entry["dtype"]])
         try:
             found[name] = to_tensor(numbers.reshape(entry["shape"]))
         except (ValueError, OverflowError) as error:
-            raise CheckpointError(f"{where}: tensor {name!r} has the shape {entry['shape']}: {error}"[:300]) from None
+            raise CheckpointError(
+                f"{where}: tensor {quoted(name)} has the shape {entry['shape']}: {error}"[:300]
+            ) from None
     return found
 
 

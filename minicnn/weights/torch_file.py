@@ -29,7 +29,7 @@ import numpy as np
 from .._tensor import Tensor
 from ..errors import CheckpointError
 from .elements import LOADED, STORED, Array, from_bytes, to_tensor
-from .files import Archive, Source, is_zip, little_endian, read
+from .files import Archive, Source, is_zip, little_endian, quoted, read
 from .pickled import Named, unpickle
 
 _MAGIC = 0x1950A86A20F9469CFC6C
@@ -103,14 +103,14 @@ def _from_zip(where: str, data: bytes) -> Any:
         dtype, key, count = _reference(where, reference, 5)
         if key in storages:
             if storages[key].dtype != dtype:
-                raise CheckpointError(f"{where}: storage {key!r} is {storages[key].dtype} and {dtype}")
+                raise CheckpointError(f"{where}: storage {quoted(key)} is {storages[key].dtype} and {dtype}")
             return storages[key]
         raw = archive.read(f"{prefix}data/{key}")
         if len(raw) != count * STORED[dtype].itemsize:
             raise CheckpointError(
-                f"{where}: storage {key!r} has {len(raw)} bytes, {count} elements of {dtype} were saved"
+                f"{where}: storage {quoted(key)} has {len(raw)} bytes, {count} elements of {dtype} were saved"
             )
-        storages[key] = _Storage(from_bytes(f"{where}: storage {key!r}", raw, dtype, byteorder), dtype)
+        storages[key] = _Storage(from_bytes(f"{where}: storage {quoted(key)}", raw, dtype, byteorder), dtype)
         return storages[key]
 
     budget = _Budget(where, len(data))
@@ -173,17 +173,17 @@ def _from_legacy(where: str, data: bytes) -> Any:
             storages[key] = _Storage(np.zeros(count, LOADED[dtype]), dtype)
         root = storages[key]
         if root.dtype != dtype or len(root.numbers) != count:
-            raise CheckpointError(f"{where}: storage {key!r} is described in two ways")
+            raise CheckpointError(f"{where}: storage {quoted(key)} is described in two ways")
         view = reference[5]
         if view is None:
             return root
         if not isinstance(view, tuple) or len(view) != 3 or not isinstance(view[0], str):
-            raise CheckpointError(f"{where}: a view of storage {key!r} has no name")
+            raise CheckpointError(f"{where}: a view of storage {quoted(key)} has no name")
         name, start, length = view
         if not (_is_count(start) and _is_count(length) and start + length <= count):
-            raise CheckpointError(f"{where}: a view of storage {key!r} does not lie in it")
+            raise CheckpointError(f"{where}: a view of storage {quoted(key)} does not lie in it")
         if views.setdefault(name, (key, start, length)) != (key, start, length):
-            raise CheckpointError(f"{where}: view {name!r} is described in two ways")
+            raise CheckpointError(f"{where}: view {quoted(name)} is described in two ways")
         return _Storage(root.numbers[start : start + length], dtype)
 
     # Tensors are views of the storages, whose numbers follow.
@@ -197,10 +197,10 @@ def _from_legacy(where: str, data: bytes) -> Any:
         size = len(numbers) * STORED[dtype].itemsize
         raw = stream.read(size)
         if len(head) != 8 or len(raw) != size:
-            raise CheckpointError(f"{where} is cut short: storage {key!r} is incomplete")
+            raise CheckpointError(f"{where} is cut short: storage {quoted(key)} is incomplete")
         if little_endian(head if byteorder == "little" else head[::-1]) != len(numbers):
-            raise CheckpointError(f"{where}: storage {key!r} has another size than its tensors say")
-        numbers[...] = from_bytes(f"{where}: storage {key!r}", raw, dtype, byteorder)
+            raise CheckpointError(f"{where}: storage {quoted(key)} has another size than its tensors say")
+        numbers[...] = from_bytes(f"{where}: storage {quoted(key)}", raw, dtype, byteorder)
     if stream.read(1):
         raise CheckpointError(f"{where} has bytes behind its last storage")
     return result
@@ -217,7 +217,7 @@ def _reference(where: str, reference: Any, length: int) -> tuple[str, str, int]:
     if not isinstance(kind, Named) or not isinstance(kind.meaning, _Kind) or not isinstance(key, str):
         raise CheckpointError(f"{where}: the pickle refers to a storage without type or key")
     if not _is_count(count):
-        raise CheckpointError(f"{where}: storage {key[:50]!r} has {_short(count)} elements")
+        raise CheckpointError(f"{where}: storage {quoted(key)} has {_short(count)} elements")
     return kind.meaning.dtype, key, count
 
 
@@ -225,7 +225,7 @@ def _short(value: Any) -> str:
     """Return a value for a message; that of tuples in tuples, each twice the same, might fill the memory."""
     if isinstance(value, str):
         return repr(value[:40])
-    return str(value) if _is_count(value) or value is None else f"a {type(value).__name__}"
+    return str(value) if type(value) is int and abs(value) < 2**64 else f"a {type(value).__name__}"
 
 
 def _is_count(number: Any) -> bool:
@@ -336,13 +336,13 @@ def _rebuild(
             raise CheckpointError(f"{where}: an empty tensor of size {size} is too large")
         return to_tensor(np.zeros(size, numbers.dtype))
     width = numbers.itemsize
-    view = np.ndarray(size, numbers.dtype, numbers, offset * width, tuple(step * width for step in stride))
-    if _overlaps(size, stride):
+    overlaps = _overlaps(size, stride)
+    if overlaps:
         budget.spend(count * width)
         if not copy:  # the numbers come later
             raise CheckpointError(f"{where}: a tensor of size {size}, stride {stride} holds elements several times")
-        view = view.copy()
-    return to_tensor(view)
+    view = np.ndarray(size, numbers.dtype, numbers, offset * width, tuple(step * width for step in stride))
+    return to_tensor(view.copy() if overlaps else view)
 
 
 def _overlaps(size: tuple[int, ...], stride: tuple[int, ...]) -> bool:
