@@ -210,22 +210,23 @@ def _shares(N: int, rows: int, columns: int, panels: int, n_threads: int) -> tup
 
 
 @kernel
-def _pack_kernel(first, end, w, s, K, columns, group_step, column_step, k_step, order, taps, out, out0, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+def pack_kernel(first, end, w, width, panels, K, columns, group_step, column_step, k_step, order, taps, out, out0,
+                spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """out[group][panel][tap][k][width] from w[group, column, k, position]; a piece is 16 k of a panel."""
     blocks, T, L = (K + 15) // 16, len(order), lanes(w)
     joined = k_step == T  # all positions of all k follow each other
     for piece in range(first, end):
         gp, k0 = piece // blocks, piece % blocks * 16
         k1 = min(k0 + 16, K)
-        base, square = out0 + gp * taps * K * s.width, piece * L * L
-        for v in range(0, s.width, L):
-            column = gp % s.panels * s.width + v
+        base, square = out0 + gp * taps * K * width, piece * L * L
+        for v in range(0, width, L):
+            column = gp % panels * width + v
             n = min(max(columns - column, 0), L)
             for k in range(k0, k0 + 1 if joined else k1):
-                source = gp // s.panels * group_step + column * column_step + k * k_step
+                source = gp // panels * group_step + column * column_step + k * k_step
                 length = (k1 - k0) * T if joined else T
                 if column_step == 1 and not joined:
-                    vstore(out, base + k * s.width + v, vload_part(w, source, n))  # 1 × 1, columns are neighbours
+                    vstore(out, base + k * width + v, vload_part(w, source, n))  # 1 × 1, columns are neighbours
                     continue
                 for e in range(0, length, L):
                     m = min(L, length - e)
@@ -237,7 +238,7 @@ def _pack_kernel(first, end, w, s, K, columns, group_step, column_step, k_step, 
                     for i in range(m):
                         tap = order[(e + i) % T]
                         if tap >= 0:
-                            target = base + (tap * K + k + (e + i) // T) * s.width + v
+                            target = base + (tap * K + k + (e + i) // T) * width + v
                             vstore(out, target, vload(spare, square + i * L))
 
 
@@ -330,8 +331,8 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
         scratch(shares * p.tables, np.int64) as tables,
     ):
         for order, taps, panel0 in p.orders:
-            _pack_kernel(blocks, flat(w), p.sizes, K, columns, Og * Cg * T, column_step, k_step, order, taps, panels,
-                         panel0, buffer)  # fmt: skip
+            pack_kernel(blocks, flat(w), p.sizes.width, p.sizes.panels, K, columns, Og * Cg * T, column_step, k_step,
+                        order, taps, panels, panel0, buffer)  # fmt: skip
         _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.parts, p.segments,
                          panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables,
                          PANEL_BYTES)  # fmt: skip

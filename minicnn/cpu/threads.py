@@ -69,10 +69,15 @@ def kept(function: Callable[..., Any], name: str) -> Any:
 
 
 def _subroutine(context: Any, builder: Any, function: Callable[..., None], signature: Any) -> Any:
-    """Compile a body or part into the code that calls it, with no way in from Python: half the time of `njit`."""
+    """Compile a body or part into the code that calls it, with no way in from Python: half the time of `njit`.
+
+    Bodies count no references to their arrays: the caller holds them. Numba's counting is atomic, so two threads in
+    an inner loop pull the counter's cache line from each other (the transform of Winograd's filters took three times
+    as long on two threads as on one).
+    """
     flags = Flags()
     flags.error_model, flags.nrt = "numpy", False
-    return context.compile_subroutine(builder, function, signature, flags=flags).fndesc
+    return context.subtarget(enable_nrt=False).compile_subroutine(builder, function, signature, flags=flags).fndesc
 
 
 def part(function: Callable[..., None]) -> Any:

@@ -31,7 +31,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import settings
-from .direct import Shape
+from .direct import Shape, pack_kernel
 from .microkernel import TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
 from .threads import flat, kernel, part, scratch
 from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vzero
@@ -72,7 +72,8 @@ class Sizes(NamedTuple):
     panels: int
     R: int
     T: int  # tiles per chunk
-    v_step: int  # from one position to the next in the transformed input
+    u_step: int  # from one position to the next in the transformed filters
+    v_step: int  # the same in the transformed input
     m_step: int  # the same in the products, or the transformed dy
 
 
@@ -92,9 +93,9 @@ def sizes(s: Shape, transpose: bool, chunk: int) -> Sizes:
     T = -(-min(chunk, -(-tiles // settings.threads())) // R) * R  # few tiles: a chunk for each thread
     Cp, panels = -(-C // L) * L, -(-O // width)
     # One more vector per position: 36 positions a multiple of 4096 bytes apart would share one set of the cache.
-    v_step, m_step = (T + R) * Cp + L, T * panels * width + L
+    u_step, v_step, m_step = panels * C * width + L, (T + R) * Cp + L, T * panels * width + L
     return Sizes(s.N, H, W, C, O, OH, OW, K, M, top, left, -(-OH // M), -(-OW // M), Cp, panels * width, panels, R, T,
-                 v_step, m_step)  # fmt: skip
+                 u_step, v_step, m_step)  # fmt: skip
 
 
 # One-dimensional transforms of vectors: from a[i], a[i + si], … to out[o], out[o + so], …
@@ -227,23 +228,19 @@ def transform_input(x, q0, count, s, v, v0, spare, spare0):  # type: ignore[no-u
 
 
 @kernel
-def _filters_kernel(first, end, w, s, column_step, k_step, flip, u, spare):  # type: ignore[no-untyped-def]  # a body
-    """u[36 positions][panel][C][width] = G g Gᵀ; a piece is one input channel of one panel."""
-    L, width, K, taps = lanes(w), s.Op // s.panels, s.K, s.K * s.K
-    size = s.panels * s.C * width
+def _filters_kernel(first, end, packed, s, u, spare):  # type: ignore[no-untyped-def]  # a body
+    """u[36 positions][panel][C][width] = G g Gᵀ of packed[panel][tap][C][width]; a piece is a panel's channel."""
+    L, width, K = lanes(packed), s.Op // s.panels, s.K
+    row = s.C * width
     for piece in range(first, end):
         p, k = piece // s.C, piece % s.C
-        g0 = piece * (taps + 6 * K) * L  # vectors of filters, and of G g
+        g0 = piece * 6 * K * L  # vectors of G g
         for v in range(0, width, L):
-            for j in range(L):
-                o = p * width + v + j
-                for t in range(taps):
-                    at = taps - 1 - t if flip else t
-                    spare[g0 + t * L + j] = w[o * column_step + k * k_step + at] if o < s.O else 0
+            at = (p * K * K * s.C + k) * width + v
             for j in range(K):
-                filter_pass(spare, g0 + j * L, K * L, spare, g0 + (taps + j) * L, K * L, K)
+                filter_pass(packed, at + j * row, K * row, spare, g0 + j * L, K * L, K)
             for i in range(6):
-                filter_pass(spare, g0 + (taps + K * i) * L, L, u, piece * width + v + 6 * i * size, size, K)
+                filter_pass(spare, g0 + K * i * L, L, u, piece * width + v + 6 * i * s.u_step, s.u_step, K)
 
 
 @kernel
@@ -264,7 +261,7 @@ def _winograd_kernel(first, end, address, shares, x, s, u, bias, y, v, m, spare,
                     # rows past `count` in the last register tile: old numbers, never read
                     rows_tiles(
                         address, v, v0 + position * s.v_step, v_rows, 0, (count + s.R - 1) // s.R, v_rows, 0, 1, s.C,
-                        u, (position * s.panels + p) * s.C * width, m, m0 + position * s.m_step + p * width, m_rows, 0,
+                        u, position * s.u_step + p * s.C * width, m, m0 + position * s.m_step + p * width, m_rows, 0,
                         width, bias, s.Op, 0, lowest)  # fmt: skip
             for q in range(count):
                 n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
@@ -297,14 +294,18 @@ def _convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool
         bias[: s.O] = b
     y = np.empty((s.N, s.OH, s.OW, s.O), shape.dtype)
     shares = min(settings.threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
-    rows = np.arange(s.T)
+    rows, order, blocks = np.arange(s.T), np.arange(taps), s.panels * -(-s.C // 16)
+    if transpose:
+        order = order[::-1].copy()  # the filter is turned round
     with (
-        scratch(36 * s.C * s.Op, shape.dtype) as u,
+        scratch(taps * s.C * s.Op, shape.dtype) as packed,
+        scratch(36 * s.u_step, shape.dtype) as u,
         scratch(shares * 36 * s.v_step, shape.dtype) as v,
         scratch(shares * 36 * s.m_step, shape.dtype) as m,
-        scratch(max(s.panels * s.C * (taps + 6 * s.K), shares * 72) * L, shape.dtype) as spare,
+        scratch(max(s.panels * s.C * 6 * s.K, blocks * L, shares * 72) * L, shape.dtype) as spare,
     ):
-        _filters_kernel(s.panels * s.C, flat(w), s, column_step, k_step, transpose, u, spare)
+        pack_kernel(blocks, flat(w), width, s.panels, s.C, s.O, 0, column_step, k_step, order, taps, packed, 0, spare)
+        _filters_kernel(s.panels * s.C, packed, s, u, spare)
         _winograd_kernel(shares, tile("rows", V, shape.dtype), shares, flat(x), s, u, bias, y.reshape(-1), v, m, spare,
                          rows * s.Cp, rows * s.Op)  # fmt: skip
     return y

@@ -62,6 +62,23 @@ def along(
     return best
 
 
+def estimates(line: Line, cotangent: Array, steps: tuple[float, ...] = STEPS) -> list[float]:
+    """Return the derivative as each step has it, leaving out steps at which outputs stand still that should move.
+
+    An output that is the small difference of large numbers moves in jumps; below the size of a jump it stands still,
+    and looks as if it had no derivative.
+    """
+    found, moving = [], np.zeros(cotangent.shape, bool)
+    for step in steps:
+        before = moving.copy()
+        value = _richardson(line, cotangent, step, np.zeros(cotangent.shape), moving).value
+        with np.errstate(all="ignore"):
+            stuck = before & (line(step / 4) == line(-step / 4))
+        if np.abs(cotangent[stuck]).sum() <= 0.1 * np.abs(cotangent[before]).sum() and np.isfinite(value):
+            found.append(value)
+    return found
+
+
 def _richardson(line: Line, cotangent: Array, h: float, uncertain: Array, moving: Array) -> Derivative:
     differences, rounding = [], 0.0
     with np.errstate(all="ignore"):

@@ -52,10 +52,14 @@ NETWORKS = {
         for name in (plain, f"{plain}_bn")
     },
     **{
-        name: _network(
-            name, partial(twins.resnet, name), {"num_classes": 10}, full=name not in ("resnet18", "resnet50")
+        name: _network(name, partial(twins.resnet, name), {"num_classes": 10}, shape=shape, full=full)
+        for name, shape, full in (
+            ("resnet18", (2, 3, 64, 64), False),
+            ("resnet34", (2, 3, 64, 64), True),
+            ("resnet50", (2, 3, 64, 64), False),
+            ("resnet101", (4, 3, 96, 96), True),
+            ("resnet152", (4, 3, 96, 96), True),
         )
-        for name in twins.RESNETS
     },
     "resnet50, stride in 1x1": _network(
         "resnet50", partial(twins.resnet, "resnet50"), {"num_classes": 10, "stride_in": "1x1"}, full=True

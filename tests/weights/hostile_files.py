@@ -115,7 +115,7 @@ PROGRAMS: dict[str, tuple[bytes, str]] = {
     "a number of 2^31 bytes": (BIN + b"\x8b" + struct.pack("<i", 2**31 - 1) + b"x.", "the pickle is damaged"),
     "a number of 10^5 digits": (b"I" + 100_000 * b"9" + b"\n.", "the pickle is damaged: ValueError"),
     "a storage that is not there": (BIN + tensor(storage(key="9")) + b".", "no entry .*9|list of its storages"),
-    "a storage outside": (BIN + tensor(storage(key="../../etc/passwd")) + b".", "no entry .*passwd|list of its storages"),
+    "a storage outside": (BIN + tensor(storage(key="../passwd")) + b".", "no entry .*passwd|list of its storages"),
     "2^31 elements": (BIN + tensor(storage(count=2**31 - 1)) + b".", "2147483647|8589934588"),
     "-1 elements": (BIN + tensor(storage(count=-1)) + b".", "'0' has -1 elements"),
     "a view that goes beyond": (BIN + tensor(storage(), 1) + b".", "at 1 does not lie in its storage of 4 elements"),
