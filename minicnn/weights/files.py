@@ -12,6 +12,8 @@ from typing import Any
 
 from ..errors import CheckpointError, DTypeError
 
+_DESCRIPTOR = 24  # bytes that may follow an entry: its CRC-32 and sizes once more
+
 Source = str | os.PathLike[str] | bytes
 
 
@@ -39,8 +41,9 @@ class Archive:
     """The entries of a zip archive that keeps them uncompressed, as PyTorch and NumPy write it.
 
     A compressed entry is refused: a few bytes could claim to be gigabytes. So what is read has never more bytes
-    than the file. Two entries of one name, and entries that overlap, are refused, too; every entry read is compared
-    with its CRC-32, and its name in the directory with that at the entry itself.
+    than the file. Two entries of one name, entries that overlap, and bytes that belong to no entry (so none can be
+    hidden) are refused, too; every entry read is compared with its CRC-32, and its name in the directory with that at
+    the entry itself.
     """
 
     def __init__(self, where: str, data: bytes) -> None:
@@ -50,7 +53,7 @@ class Archive:
             entries = self._zip.infolist()
         except Exception as error:  # zipfile fails with nearly any error of Python's on a damaged directory
             raise CheckpointError(f"{where} is a damaged zip archive: {_reason(error)}") from None
-        end = -1
+        end = 0
         for entry in sorted(entries, key=lambda entry: entry.header_offset):
             name = entry.filename
             if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
@@ -61,9 +64,16 @@ class Archive:
                 raise CheckpointError(f"{where}: entry {quoted(name)} is encrypted")
             if entry.header_offset < end:
                 raise CheckpointError(f"{where}: entry {quoted(name)} overlaps another")
-            end = entry.header_offset + entry.file_size
-        if end > len(data):
-            raise CheckpointError(f"{where}: its entries claim {end} bytes, the file has {len(data)}")
+            if entry.header_offset > end + _DESCRIPTOR:
+                raise CheckpointError(f"{where} has bytes before entry {quoted(name)} that belong to no entry")
+            lengths = data[entry.header_offset + 26 : entry.header_offset + 30]  # of the name and of what follows it
+            head = 30 + sum(struct.unpack("<HH", lengths)) if len(lengths) == 4 else 30
+            end = entry.header_offset + head + entry.file_size
+        directory = int(self._zip.start_dir)
+        if end > directory:
+            raise CheckpointError(f"{where}: its entries claim {end} bytes, there are {directory} before the directory")
+        if directory > end + _DESCRIPTOR:
+            raise CheckpointError(f"{where} has bytes before its directory that belong to no entry")
         self.entries = {entry.filename: entry for entry in entries}
         if len(self.entries) != len(entries):
             raise CheckpointError(f"{where} holds two entries of one name")

@@ -1,6 +1,7 @@
 """Files that NumPy writes and reads."""
 
 import io
+import struct
 import zipfile
 
 import numpy as np
@@ -106,3 +107,14 @@ def test_damaged_and_hostile_files(content, text):
         load_npz(content)
     assert str(caught.value).startswith("load_npz")
     assert text in str(caught.value)
+
+
+def test_a_directory_that_does_not_name_all_entries():
+    content = npz(x=np.ones(2), y=np.ones(200))
+    start, last, end = content.index(b"PK\x01\x02"), content.rindex(b"PK\x01\x02"), content.index(b"PK\x05\x06")
+    for directory in (content[start:last], content[last:end], b""):  # without y, without x, without both
+        count = len(directory) // (last - start)
+        tail = b"PK\x05\x06" + struct.pack("<4H2LH", 0, 0, count, count, len(directory), start, 0)
+        with pytest.raises(CheckpointError, match=r"has bytes before (its directory|entry 'y\.npy') that belong to no"):
+            load_npz(content[:start] + directory + tail)
+    assert load_npz(npz()) == {}
