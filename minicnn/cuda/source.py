@@ -43,6 +43,20 @@ class Source:
     kernels: dict[str, tuple[Parameter, ...]]
     templates: frozenset[str]
 
+    @property
+    def whole(self) -> str:
+        """The text with the header in its place, for compilers that read no files; lines keep file and number."""
+        before, line, after = self.text.partition(f'#include "{HEADER}"')
+        number = before.count("\n") + 2
+        return (
+            f'{before}#line 1 "{HEADER}"\n{self.header}\n#line {number} "{self.path.name}"{after}' if line else before
+        )
+
+    @property
+    def expressions(self) -> tuple[str, ...]:
+        """The instances of the file's templates, as NVRTC and CuPy take them."""
+        return tuple(f"{name}<{kind}>" for name in sorted(self.templates) for kind in ("float", "double"))
+
 
 def shipped() -> Path:
     """Return the folder of the kernels: minicnn/kernels where installed, kernels/ in a checkout."""
@@ -83,6 +97,11 @@ def read(family: str) -> Source:
 
 @lru_cache(maxsize=64)
 def _read(path: Path, header: Path, stamps: tuple[int, int]) -> Source:
+    return parsed(path, header)
+
+
+def parsed(path: Path, header: Path) -> Source:
+    """Return a kernel file with this header."""
     text = path.read_text(encoding="utf-8")
     kernels, templates = {}, set()
     for template, name, parameters in _KERNEL.findall(_COMMENT.sub("", text)):

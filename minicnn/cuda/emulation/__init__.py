@@ -2,11 +2,14 @@
 
     with emulation.checking():           # or MINICNN_SIM_CHECK=1: watch every load and store
         F.relu(x)
+    with emulation.counting() as counted:
+        F.relu(x)                        # counted[0]: bytes, sectors, bank conflicts, operations
 
 `build.py` compiles a kernel file with g++ behind the header `cuda_on_cpu.h`; `process.py` runs it in a helper process
-(`worker.py`), so that a wild or endless kernel ends in a message; `runtime.cpp` schedules the threads and checks.
+(`worker.py`), so that a wild or endless kernel ends in a message; `runtime.cpp` schedules the threads and checks;
+`counting.h` and `arithmetic.py` count.
 """
 
-from .process import checking, launch
+from .process import checking, counting, last_block, launch, only_blocks
 
-__all__ = ["checking", "launch"]
+__all__ = ["checking", "counting", "last_block", "launch", "only_blocks"]

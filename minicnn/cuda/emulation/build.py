@@ -22,16 +22,21 @@ from ...data.cache import cache_folder
 from ...errors import DeviceError
 from ..launch import MAX_SHARED
 from ..source import Source
+from . import arithmetic
 
 HERE = Path(__file__).parent
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-function")
 # Without -fno-gnu-unique the shared arrays of a template would be one object in all loaded libraries.
 COMMON = ("-std=c++17", "-fPIC", "-gdwarf-4", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-gnu-unique")
-FAST = ("-O2", "-fno-math-errno")
-CHECKED = (
-    "-O1", "-DEMULATION_CHECK", "--param=tsan-instrument-func-entry-exit=0",
-    "-fsanitize=thread,bounds-strict,signed-integer-overflow,shift,integer-divide-by-zero,alignment",
-)  # fmt: skip
+INSTRUMENTED = ("-O1", "-DEMULATION_INSTRUMENTED", "--param=tsan-instrument-func-entry-exit=0")
+UNDEFINED = "bounds-strict,signed-integer-overflow,shift,integer-divide-by-zero,alignment"
+MODES = {  # the order of `enum Mode` in runtime.cpp
+    "fast": ("-O2", "-fno-math-errno"),
+    "check": (*INSTRUMENTED, f"-fsanitize=thread,{UNDEFINED}"),
+    # -mfma: g++ fuses a multiplication and an addition where nvcc does. No red zone: counting pushes the flags.
+    "count": (*INSTRUMENTED, "-fsanitize=thread", "-fsanitize-coverage=trace-pc", "-fno-math-errno", "-mfma",
+              "-ffp-contract=fast", "-fexpensive-optimizations", "-mno-red-zone"),
+}  # fmt: skip
 _DYNAMIC = re.compile(r"extern\s+__shared__\s+([\w ]+?)\s+(\w+)\s*\[\s*\]")
 
 
@@ -64,13 +69,15 @@ def symbol(kernel: str) -> str:
 
 
 @lru_cache(maxsize=256)
-def build(text: Source, check: bool) -> Library:
-    """Return the library of a kernel file, compiled unless the cache has it. Raises DeviceError with g++'s words."""
-    instances = [(n, f"{n}<{t}>") for n in sorted(text.templates) for t in ("float", "double")]
-    instances += [(n, n) for n in sorted(set(text.kernels) - text.templates)]
-    unit = _unit(text, [kernel for _, kernel in instances])
-    flags = (*COMMON, *WARNINGS, *(CHECKED if check else FAST))
-    parts = [unit, text.text, text.header, _text("cuda_on_cpu.h"), _text("runtime.cpp"), *flags, compiler()]
+def build(text: Source, mode: str) -> Library:
+    """Return the library of a kernel file, compiled unless the cache has it. Raises DeviceError with g++'s words.
+
+    mode: one of MODES; "check" watches every load and store, "count" counts them.
+    """
+    unit = _unit(text, [*text.expressions, *sorted(set(text.kernels) - text.templates)])
+    flags = (*COMMON, *WARNINGS, *MODES[mode])
+    own = [_text(name) for name in ("cuda_on_cpu.h", "runtime.cpp", "counting.h", "arithmetic.py")]
+    parts = [unit, text.text, text.header, *own, *flags, compiler()]
     folder = cache_folder() / "kernels"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     library = folder / f"{text.path.stem}-{_digest(parts)}.so"
@@ -81,7 +88,13 @@ def build(text: Source, check: bool) -> Library:
             (made / text.path.name).write_text(text.text, encoding="utf-8")
             (made / "common.cuh").write_text(text.header, encoding="utf-8")
             (made / "unit.cpp").write_text(unit, encoding="utf-8")
-            _gpp(text, *flags, "-c", made / "unit.cpp", "-o", made / "unit.o")
+            if mode == "count":
+                _gpp(text, *flags, "-S", made / "unit.cpp", "-o", made / "unit.s")
+                assembly = (made / "unit.s").read_text(encoding="utf-8")
+                (made / "unit.s").write_text(arithmetic.counted(assembly), encoding="utf-8")
+                _gpp(text, "-c", made / "unit.s", "-o", made / "unit.o")
+            else:
+                _gpp(text, *flags, "-c", made / "unit.cpp", "-o", made / "unit.o")
             _gpp(text, "-shared", made / "unit.o", _runtime(folder), "-o", made / "all.so")
             (made / "facts.json").write_text(json.dumps(_static_shared(made / "all.so")), encoding="utf-8")
             os.replace(made / "facts.json", facts)
@@ -121,7 +134,7 @@ def _unit(text: Source, kernels: list[str]) -> str:
 def _runtime(folder: Path) -> Path:
     """Return the compiled runtime, which all libraries share."""
     flags = (*COMMON, "-O2")
-    made = folder / f"runtime-{_digest([_text('runtime.cpp'), *flags, compiler()])}.o"
+    made = folder / f"runtime-{_digest([_text('runtime.cpp'), _text('counting.h'), *flags, compiler()])}.o"
     if not made.exists():
         with tempfile.TemporaryDirectory(dir=folder) as temporary:
             _gpp(None, *flags, "-c", HERE / "runtime.cpp", "-o", Path(temporary, "runtime.o"))

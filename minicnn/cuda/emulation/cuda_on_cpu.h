@@ -41,10 +41,10 @@ static inline float4 make_float4(float x, float y, float z, float w) { return {x
 static inline double2 make_double2(double x, double y) { return {x, y}; }
 static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) { return {x, y, z, w}; }
 
-// Loads and stores in functions marked QUIET are not checked; atomics report themselves.
-#ifdef EMULATION_CHECK
+// Loads and stores in functions marked QUIET are not watched; atomics report themselves.
+#ifdef EMULATION_INSTRUMENTED
 #define ATOMIC_ACCESS(T, p) emulation_atomic(p, sizeof(T))
-#define QUIET __attribute__((no_sanitize("thread"), noinline))
+#define QUIET __attribute__((no_sanitize("thread"), no_sanitize_coverage, noinline))
 #else
 #define ATOMIC_ACCESS(T, p) ((void)0)
 #define QUIET inline
@@ -142,6 +142,6 @@ QUIET void emulation_apply(void (*kernel)(A...), void** args) {
     emulation_apply(kernel, args, std::index_sequence_for<A...>());
 }
 #define EXPORT(symbol, ...)                                                                            \
-    extern "C" __attribute__((no_sanitize("thread"))) void emulation_call_##symbol(void** args) {      \
+    extern "C" __attribute__((no_sanitize("thread"), no_sanitize_coverage)) void emulation_call_##symbol(void** args) {      \
         emulation_apply(__VA_ARGS__, args);                                                            \
     }

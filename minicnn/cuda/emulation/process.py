@@ -10,7 +10,7 @@ import select
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,8 @@ import numpy as np
 from ...errors import DeviceError
 from ..launch import MAX_SHARED, Argument, Dims
 from ..source import Source
-from .build import build, line_of, symbol
+from .build import MODES, build, line_of, symbol
+from .counts import Counted, named
 
 SIZES = (1 << 40, 1 << 36, 1 << 33)  # of the common memory; only what is touched takes memory
 SLOTS = 32  # arrays of one launch at most; far apart, so that a stray address meets none of the others
@@ -30,12 +31,13 @@ KEEP = 256 << 20  # bytes that may stay in the common memory after a launch
 
 
 class Settings:
-    """How launches run: checked or not, in which order, for how many seconds, and which blocks (0, 0: all)."""
+    """How launches run."""
 
     check = os.environ.get("MINICNN_SIM_CHECK", "0") == "1"
     order = 0  # 0 forward, 1 reverse, any other number seeds a shuffle of threads and blocks
     seconds = float(os.environ.get("MINICNN_SIM_SECONDS", "60"))
-    blocks = (0, 0)
+    blocks: Callable[[int], tuple[int, int]] | None = None  # which run of how many: first, end; None: all
+    counted: list[Counted] | None = None  # where to put what launches do; None: it is not counted
 
 
 @contextmanager
@@ -50,10 +52,45 @@ def checking(check: bool = True, order: int = 0, seconds: float | None = None) -
         Settings.check, Settings.order, Settings.seconds = former
 
 
+@contextmanager
+def only_blocks(choose: Callable[[int], tuple[int, int]]) -> Iterator[None]:
+    """Run the blocks from the first to before the second that `choose(number of blocks)` returns, and no others."""
+    former, Settings.blocks = Settings.blocks, choose
+    try:
+        yield
+    finally:
+        Settings.blocks = former
+
+
+def last_block(blocks: int) -> tuple[int, int]:
+    """For `only_blocks`: the last one, whose indices are the largest."""
+    return blocks - 1, blocks
+
+
+@contextmanager
+def counting(blocks: int | None = None) -> Iterator[list[Counted]]:
+    """Count what the kernels inside this block do; of each grid `blocks` in the middle run (None: all of them).
+
+    The results of kernels are then incomplete.
+    """
+    former, counted = Settings.counted, list[Counted]()
+    Settings.counted = counted
+    try:
+        with only_blocks(Settings.blocks or (lambda n: _middle(n, blocks or n))):
+            yield counted
+    finally:
+        Settings.counted = former
+
+
+def _middle(blocks: int, most: int) -> tuple[int, int]:
+    first = max(0, (blocks - most) // 2)
+    return first, min(blocks, first + most)
+
+
 def launch(text: Source, kernel: str, grid: Dims, block: Dims, shared: int, arguments: list[Argument]) -> None:
     """Run a kernel to its end. Raises DeviceError with kernel, line, block and thread where it goes wrong."""
-    check = Settings.check
-    library = build(text, check)
+    mode = "count" if Settings.counted is not None else "check" if Settings.check else "fast"
+    library = build(text, mode)
     static = library.shared.get(kernel, 0)
     if static + shared > MAX_SHARED:
         raise DeviceError(
@@ -67,8 +104,9 @@ def launch(text: Source, kernel: str, grid: Dims, block: Dims, shared: int, argu
         answer = arena.ask(
             {
                 "library": str(library.path), "symbol": symbol(kernel), "grid": grid, "block": block,
-                "shared": shared, "shared_max": MAX_SHARED, "check": check, "order": Settings.order,
-                "seconds": Settings.seconds, "blocks": Settings.blocks,
+                "shared": shared, "shared_max": MAX_SHARED, "mode": list(MODES).index(mode),
+                "order": Settings.order if mode != "count" else 0, "seconds": Settings.seconds,
+                "blocks": Settings.blocks(grid[0] * grid[1] * grid[2]) if Settings.blocks else (0, 0),
                 "arguments": [("array", next(offsets)) if a.is_array else ("number", a.value.tobytes().hex())
                               for a in arguments],
                 "regions": [(offset, a.value.nbytes, a.name, a.read)
@@ -88,6 +126,8 @@ def launch(text: Source, kernel: str, grid: Dims, block: Dims, shared: int, argu
         raise DeviceError(
             f"{kernel}: " + (f"{place}: " if place else f"{text.path.name}: " * (".cu:" not in error)) + error
         )
+    if Settings.counted is not None:
+        Settings.counted.append(Counted(kernel, grid, block, shared, static, named(answer["counts"])))
     if stray is not None:
         raise DeviceError(
             f"{kernel}: {text.path.name}: something was written outside {stray!r}; "

@@ -21,6 +21,8 @@
 #include <random>
 #include <vector>
 
+#include "counting.h"
+
 struct Dim {
     unsigned x, y, z;
 };  // the layout of uint3 in cuda_on_cpu.h
@@ -31,6 +33,7 @@ char* emulation_dynamic();  // in the kernels' unit: the array that `extern __sh
 
 namespace {
 
+enum Mode { FAST, CHECKING, COUNTING };  // how the library was compiled and is run
 constexpr size_t STACK = 256 << 10, GUARD = 4096;
 enum State { NEW, READY, AT_BARRIER, AT_WARP, DONE };
 struct Thread {
@@ -52,7 +55,7 @@ Thread* current;  // the running thread, or null outside kernels
 void *scheduler_sp, **kernel_args;
 void (*kernel)(void**);
 unsigned epoch;  // grows at every barrier and block start
-bool failed;
+bool failed, counting;
 char message[1024];
 uintptr_t error_pc, tls_low, tls_high;  // this library's thread-local storage is the kernels' shared memory
 
@@ -181,8 +184,15 @@ void out_of_bounds(uintptr_t a, size_t size, const char* what, void* pc) {
     fail(pc, "out-of-bounds %s of %zu bytes, %zu bytes %s '%s'", what, size, (size_t)distance(near),
          a < near.low ? "before the start of" : "past the end of", near.name);
 }
+void record(uintptr_t a, size_t size, Kind kind, void* pc) {
+    for (auto& s : image)
+        if (a >= s.first && a < s.second) return;  // built-in variables and tables of constants
+    bool shared = a >= tls_low && a < tls_high;
+    logs[current - threads.data()].push_back({(uint32_t)((uintptr_t)pc - image[0].first), kind, shared, (uint16_t)size, a});
+}
 void check(uintptr_t a, size_t size, bool write, bool atomic, void* pc) {
     if (!current || failed || a - (uintptr_t)current->stack < STACK) return;  // local variables are free
+    if (counting) return record(a, size, atomic ? ATOMIC : write ? WRITE : READ, pc);
     const char* what = atomic ? "atomic" : write ? "write" : "read";
     Region* r = last_region;
     if (!r || a < r->low || a >= r->high) {
@@ -267,6 +277,7 @@ void run_block(int order, std::mt19937& random) {
         for (unsigned t : turn) {
             if (threads[t].state == NEW || threads[t].state == READY) resume(t);
             if (failed) return;
+            if (counting && (t % 32 == 31 || t == n - 1)) count_warp(t / 32 * 32, t % 32 + 1);
         }
         unsigned done = 0, waiting = 0;
         int line = 0;
@@ -301,11 +312,24 @@ void emulation_atomic(const void* p, int size) { check((uintptr_t)p, size, true,
 void emulation_add_array(void* p, size_t bytes, const char* name, int initialised) {
     add_region((uintptr_t)p, (uintptr_t)p + bytes, name, false, initialised);
 }
+// What the last launch of a counting build did: 16 numbers, then 8 of arithmetic.
+void emulation_counts(uint64_t* to) {
+    static_assert(sizeof counts == 16 * 8);
+    memcpy(to, &counts, sizeof counts), memcpy(to + 16, emulation_arithmetic, sizeof emulation_arithmetic);
+}
+// Counting builds call this at the start of every basic block.
+void __sanitizer_cov_trace_pc() {
+    if (!counting || !current) return;
+    uint32_t pc = (uintptr_t)__builtin_return_address(0) - image[0].first;
+    logs[current - threads.data()].push_back({pc, BLOCK, false, 0, 0});
+}
 // order: 0 forward, 1 reverse, >1 random with that seed; blocks first_block … end_block − 1 run, 0 means all.
 // Returns null or the error; *pc is then an offset in this library, or 0.
 const char* emulation_launch(void (*function)(void**), void** args, const unsigned* grid, const unsigned* block,
                              size_t dynamic_bytes, size_t dynamic_max, int order, int checking, double seconds,
                              uint64_t first_block, uint64_t end_block, size_t* pc) {
+    counting = checking == COUNTING, checking = checking == CHECKING, counts = {}, logs.assign(counting * 1024, {});
+    memset(emulation_arithmetic, 0, sizeof emulation_arithmetic);
     failed = false, error_pc = 0, last_region = nullptr, kernel = function, kernel_args = args;
     gridDim = {grid[0], grid[1], grid[2]}, blockDim = {block[0], block[1], block[2]};
     unsigned n = block[0] * block[1] * block[2];
@@ -335,6 +359,7 @@ const char* emulation_launch(void (*function)(void**), void** args, const unsign
         for (auto& r : regions)
             if (r.shared) memset((void*)r.cells, 0, r.size);
         run_block(order, random);
+        if (counting) counts.threads += n, counts.warps += warps.size(), ++counts.blocks, touched.clear();
     }
     set_alarm(0);
     for (auto& t : threads)

@@ -10,6 +10,8 @@ import mmap
 import sys
 from typing import Any
 
+CHECK = 1  # `enum Mode` in runtime.cpp
+
 
 def main() -> None:
     descriptor, size = int(sys.argv[1]), int(sys.argv[2])
@@ -26,13 +28,13 @@ def main() -> None:
 
 
 def launch(library: Any, base: int, request: dict[str, Any]) -> dict[str, Any]:
-    """Run one kernel; the answer is {"error": text or None, "pc": where in the library}."""
+    """Run one kernel; the answer is {"error": text or None, "pc": where in the library, "counts": numbers}."""
     kept = []
     for kind, value in request["arguments"]:
         data = (base + value).to_bytes(8, "little") if kind == "array" else bytes.fromhex(value)
         kept.append(ctypes.create_string_buffer(data, len(data)))
     pointers = (ctypes.c_void_p * len(kept))(*(ctypes.addressof(b) for b in kept))
-    if request["check"]:
+    if request["mode"] == CHECK:
         for offset, nbytes, name, initialised in request["regions"]:
             library.emulation_add_array(
                 ctypes.c_void_p(base + offset), ctypes.c_size_t(nbytes), name.encode(), int(initialised)
@@ -42,10 +44,12 @@ def launch(library: Any, base: int, request: dict[str, Any]) -> dict[str, Any]:
     error = library.emulation_launch(
         getattr(library, f"emulation_call_{request['symbol']}"), pointers, three(*request["grid"]),
         three(*request["block"]), ctypes.c_size_t(request["shared"]), ctypes.c_size_t(request["shared_max"]),
-        request["order"], int(request["check"]), ctypes.c_double(request["seconds"]),
+        request["order"], request["mode"], ctypes.c_double(request["seconds"]),
         *(ctypes.c_uint64(b) for b in request["blocks"]), ctypes.byref(pc),
     )  # fmt: skip
-    return {"error": error.decode() if error else None, "pc": pc.value}
+    numbers = (ctypes.c_uint64 * 24)()
+    library.emulation_counts(numbers)
+    return {"error": error.decode() if error else None, "pc": pc.value, "counts": list(numbers)}
 
 
 if __name__ == "__main__":
