@@ -62,7 +62,7 @@ def along(
     return best
 
 
-def estimates(line: Line, cotangent: Array, steps: tuple[float, ...] = STEPS) -> list[float]:
+def estimates(line: Line, cotangent: Array, steps: tuple[float, ...] = STEPS) -> list[Derivative]:
     """Return the derivative as each step has it, leaving out steps at which outputs stand still that should move.
 
     An output that is the small difference of large numbers moves in jumps; below the size of a jump it stands still,
@@ -71,10 +71,10 @@ def estimates(line: Line, cotangent: Array, steps: tuple[float, ...] = STEPS) ->
     found, moving = [], np.zeros(cotangent.shape, bool)
     for step in steps:
         before = moving.copy()
-        value = _richardson(line, cotangent, step, np.zeros(cotangent.shape), moving).value
+        value = _richardson(line, cotangent, step, np.zeros(cotangent.shape), moving)
         with np.errstate(all="ignore"):
             stuck = before & (line(step / 4) == line(-step / 4))
-        if np.abs(cotangent[stuck]).sum() <= 0.1 * np.abs(cotangent[before]).sum() and np.isfinite(value):
+        if np.abs(cotangent[stuck]).sum() <= 0.1 * np.abs(cotangent[before]).sum() and np.isfinite(value.value):
             found.append(value)
     return found
 
