@@ -148,8 +148,10 @@ class BatchNorm(Function):
     ) -> Array:
         (y, mean, variance), cache = on(ctx.device, batch_norm_forward)(x, w, b, eps)
         count = len(x) * math.prod(x.shape[2:])
-        _move(running_mean, mean, momentum)
-        _move(running_var, variance * (count / (count - 1)), momentum)
+        for running, value, factor in ((running_mean, mean, 1.0), (running_var, variance, count / (count - 1))):
+            if running is not None:
+                on(ctx.device, move_statistic)(running, value, momentum, factor)
+                _inplace.written(running, "batch_norm")
         ctx.save(cache)
         return y
 
@@ -173,11 +175,9 @@ class BatchNormEval(Function):
 
 
 @ieee
-def _move(running: Array | None, value: Array, momentum: float) -> None:
-    """Move a running statistic, in place, a step of `momentum` towards the batch's value."""
-    if running is not None:
-        running[...] = (1 - momentum) * running + momentum * value
-        _inplace.written(running, "batch_norm")
+def move_statistic(running: Array, value: Array, momentum: float, factor: float) -> None:
+    """Move a running statistic, in place, a step of `momentum` towards `factor` times the batch's value."""
+    running[...] = (1 - momentum) * running + momentum * (value * factor)
 
 
 def batch_norm(
