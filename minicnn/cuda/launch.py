@@ -92,7 +92,7 @@ class Family:
             symbol = f"{kernel}<{ {4: 'float', 8: 'double'}[dtype.itemsize] }>"
         check_limits(kernel, grid, block, shared)
         launched[kernel] += 1
-        if any(a.is_array and not isinstance(a.value, np.ndarray) for a in prepared):
+        if any(a.is_array and type(a.value).__module__.partition(".")[0] == "cupy" for a in prepared):
             from . import gpu
 
             gpu.launch(text, symbol, grid, block, shared, prepared)

@@ -11,5 +11,6 @@
 """
 
 from .process import checking, counting, last_block, launch, only_blocks
+from .sparse import Sparse
 
-__all__ = ["checking", "counting", "last_block", "launch", "only_blocks"]
+__all__ = ["Sparse", "checking", "counting", "last_block", "launch", "only_blocks"]

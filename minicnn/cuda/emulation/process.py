@@ -22,6 +22,7 @@ from ..launch import MAX_SHARED, Argument, Dims
 from ..source import Source
 from .build import MODES, build, line_of, symbol
 from .counts import Counted, named
+from .sparse import Sparse
 
 SIZES = (1 << 40, 1 << 36, 1 << 33)  # of the common memory; only what is touched takes memory
 SLOTS = 32  # arrays of one launch at most; far apart, so that a stray address meets none of the others
@@ -118,8 +119,8 @@ def launch(text: Source, kernel: str, grid: Dims, block: Dims, shared: int, argu
         for offset, a in zip(placed, (a for a in arguments if a.is_array)):
             if error is None:
                 stray = stray or (a.name if arena.margins_touched(offset, a.value.nbytes) else None)
-                if a.written:
-                    a.value.reshape(-1).view(np.uint8)[...] = arena.bytes(offset, a.value.nbytes)
+                for start, values in _windows(a.value) if a.written else ():
+                    _flat(values)[...] = arena.bytes(offset + start, values.nbytes)
         arena.shrink(placed, [a.value.nbytes for a in arguments if a.is_array])
     if error is not None:
         place = line_of(library.path, answer["pc"])
@@ -175,7 +176,8 @@ class _Helper:
         margin = _margin(nbytes)
         self.view[offset - margin : offset] = 0xFF
         self.view[offset + nbytes : offset + nbytes + margin] = 0xFF
-        self.view[offset : offset + nbytes] = a.value.reshape(-1).view(np.uint8) if a.read else 0xFF
+        for start, values in _windows(a.value):
+            self.view[offset + start : offset + start + values.nbytes] = _flat(values) if a.read else 0xFF
         return offset
 
     def bytes(self, offset: int, nbytes: int) -> Any:
@@ -221,6 +223,17 @@ class _Helper:
             if pipe is not None:
                 with suppress(OSError):
                     pipe.close()
+
+
+def _windows(array: Any) -> list[tuple[int, Any]]:
+    """Return the parts of an array that are in memory, with the byte where each starts."""
+    if isinstance(array, Sparse):
+        return [(start * array.dtype.itemsize, values) for start, values in array.windows.items()]
+    return [(0, array)]
+
+
+def _flat(array: Any) -> Any:
+    return array.reshape(-1).view(np.uint8)
 
 
 def _margin(nbytes: int) -> int:

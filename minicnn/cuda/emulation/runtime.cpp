@@ -231,6 +231,22 @@ void check(uintptr_t a, size_t size, bool write, bool atomic, void* pc) {
     }
 }
 
+// After the whole grid has run: what a kernel was given to write must be written, or the next one reads what is not there.
+void find_unwritten() {
+    for (auto& r : regions) {
+        if (r.initialised || r.shared) continue;
+        size_t missing = 0, first = 0;
+        for (uintptr_t w = r.low & ~3ul; w < r.high; w += 4) {
+            uintptr_t low = std::max(w, r.low), high = std::min(w + 4, r.high);
+            uint8_t bytes = ((1u << (high - low)) - 1) << (low - w);
+            size_t k = (w - (r.low & ~3ul)) / 4;
+            if ((r.cells[k].initialised & bytes) != bytes && !missing++) first = k;
+        }
+        if (missing)
+            return fail(nullptr, "%zu words of '%s' were never written, the first is word %zu", missing, r.name, first);
+    }
+}
+
 // --- The scheduler
 bool release_warps() {
     bool any = false;
@@ -362,6 +378,7 @@ const char* emulation_launch(void (*function)(void**), void** args, const unsign
         if (counting) counts.threads += n, counts.warps += warps.size(), ++counts.blocks, touched.clear();
     }
     set_alarm(0);
+    if (checking && !failed && end_block - first_block == blocks) find_unwritten();
     for (auto& t : threads)
         if (t.stack) free_stacks.push_back(t.stack);
     for (auto& r : regions) munmap(r.cells, r.size);
