@@ -23,6 +23,7 @@ from ...errors import DeviceError
 from ..launch import MAX_SHARED
 from ..source import Source
 from . import arithmetic
+from .shared_memory import static_bytes
 
 HERE = Path(__file__).parent
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-function")
@@ -74,9 +75,10 @@ def build(text: Source, mode: str) -> Library:
 
     mode: one of MODES; "check" watches every load and store, "count" counts them.
     """
-    unit = _unit(text, [*text.expressions, *sorted(set(text.kernels) - text.templates)])
+    kernels = [*text.expressions, *sorted(set(text.kernels) - text.templates)]
+    unit = _unit(text, kernels)
     flags = (*COMMON, *WARNINGS, *MODES[mode])
-    own = [_text(name) for name in ("cuda_on_cpu.h", "runtime.cpp", "counting.h", "arithmetic.py")]
+    own = [_text(name) for name in ("cuda_on_cpu.h", "runtime.cpp", "counting.h", "arithmetic.py", "shared_memory.py")]
     parts = [unit, text.text, text.header, *own, *flags, compiler()]
     folder = cache_folder() / "kernels"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -96,7 +98,8 @@ def build(text: Source, mode: str) -> Library:
             else:
                 _gpp(text, *flags, "-c", made / "unit.cpp", "-o", made / "unit.o")
             _gpp(text, "-shared", made / "unit.o", _runtime(folder), "-o", made / "all.so")
-            (made / "facts.json").write_text(json.dumps(_static_shared(made / "all.so")), encoding="utf-8")
+            shared = static_bytes(made / "all.so", text.header + text.text, kernels)
+            (made / "facts.json").write_text(json.dumps(shared), encoding="utf-8")
             os.replace(made / "facts.json", facts)
             os.replace(made / "all.so", library)
     return Library(library, json.loads(facts.read_text(encoding="utf-8")))
@@ -147,15 +150,6 @@ def _gpp(text: Source | None, *words: str | Path) -> None:
     if done.returncode:
         name = text.path if text else "the emulation's runtime"
         raise DeviceError(f"g++ rejects {name}:\n{done.stderr.strip()}")
-
-
-def _static_shared(library: Path) -> dict[str, int]:
-    """Return the bytes of static shared memory of each kernel: the thread-local arrays that are its own."""
-    listing = subprocess.run(["nm", "-SC", library], capture_output=True, text=True, check=True).stdout
-    sizes: dict[str, int] = {}
-    for size, owner in re.findall(r"^\w+ (\w+) [bBuV] (?:void )?([\w<>]+)\(.*\)::\w+$", listing, re.M):
-        sizes[owner] = sizes.get(owner, 0) + int(size, 16)
-    return sizes
 
 
 @cache
