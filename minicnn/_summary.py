@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _inplace, _watch
+from ._receptive import Tracker
 from ._tensor import Tensor
 from .autograd import no_grad
 from .errors import DTypeError
@@ -31,6 +32,7 @@ class Row:
     parameters: int = 0
     multiply_adds: int = 0  # of all calls together
     bytes: int = 0  # of its output, 0 if that is its input's memory
+    receptive_field: tuple[int, int] | None = None  # rows and columns of the picture that an output can depend on
 
 
 @dataclass
@@ -64,14 +66,18 @@ class Summary:
             "model": self.model, "input_shape": list(self.input_shape), "parameters": self.parameters,
             "trainable": self.trainable, "multiply_adds": self.multiply_adds,
             "parameter_bytes": self.parameter_bytes, "output_bytes": self.output_bytes,
-            "layers": [{**vars(row), "output_shape": list(row.output_shape)} for row in self.rows],
+            "layers": [
+                {**vars(row), "output_shape": list(row.output_shape),
+                 "receptive_field": None if row.receptive_field is None else list(row.receptive_field)}
+                for row in self.rows
+            ],
         }  # fmt: skip
 
     def __str__(self) -> str:
-        head = ("layer", "output shape", "parameters", "multiply-adds", "memory")
+        head = ("layer", "output shape", "parameters", "multiply-adds", "memory", "receptive field")
         body = [
             (f"{r.name} ({r.kind})" if r.name else r.kind, str(r.output_shape), f"{r.parameters:,}",
-             f"{r.multiply_adds:,}", _megabytes(r.bytes))
+             f"{r.multiply_adds:,}", _megabytes(r.bytes), _field(r.receptive_field))
             for r in self.rows
         ]  # fmt: skip
         widths = [max(len(line[i]) for line in (head, *body)) for i in range(len(head))]
@@ -93,7 +99,9 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
 
     `input_shape` is that of a batch, (N, C, H, W), or of one picture, (C, H, W), which becomes a batch of 1. The
     model is called once with zeros in eval mode; nothing of it changes. Multiply-adds are those of convolutions
-    and matrix products, which are all but a few percent of the work.
+    and matrix products, which are all but a few percent of the work. The receptive field is how many rows and columns
+    of pictures (N, C, H, W) one output can depend on; near a border a part of them lies outside the picture, and it is
+    None behind an operation through which it is not followed, such as one of your own.
     Raises DTypeError for what is no module, and what the layers raise for a shape that does not fit.
     """
     from .nn import Module
@@ -104,13 +112,14 @@ def summary(model: Module, input_shape: Sequence[int]) -> Summary:
     shape = (1, *shape) if len(shape) == 3 else shape
     parameters = list(model.parameters())
     first = parameters[0] if parameters else Tensor(0.0)
-    counter = _Counter(model)
+    x = Tensor(np.zeros(shape, first.dtype), device=first.device)
+    counter = _Counter(model, Tracker(x.data) if x.ndim == 4 else None)
     modes = [(module, module.training) for module in model.modules()]
     handles = [module.register_forward_hook(counter.called) for module in model.modules()]
     _watch.watchers.append(counter)
     try:
         with no_grad():
-            model.eval()(Tensor(np.zeros(shape, first.dtype), device=first.device))
+            model.eval()(x)
     finally:
         _watch.watchers.remove(counter)
         for handle in handles:
@@ -139,7 +148,8 @@ MULTIPLY_ADDS: dict[str, Callable[[tuple[Any, ...], Any], int]] = {
 class _Counter:
     """A watcher of the tape and a forward hook: gives every operation to the innermost module at work."""
 
-    def __init__(self, model: Module) -> None:
+    def __init__(self, model: Module, fields: Tracker | None) -> None:
+        self.fields = fields
         self.names = {module: name for name, module in model.named_modules()}
         self.rows: dict[Module, Row] = {}
 
@@ -150,6 +160,8 @@ class _Counter:
         count = MULTIPLY_ADDS.get(type(ctx).__name__)
         if count is not None:
             row.multiply_adds += count(arrays, y)
+        if self.fields is not None:
+            self.fields.operation(type(ctx).__name__, arrays, y)
         return y
 
     def backward(self, ctx: Any, gradients: tuple[Any, ...], run: Callable[[], Any]) -> Any:
@@ -166,12 +178,17 @@ class _Counter:
             memory = [_inplace.owner(x.data) for x in inputs if isinstance(x, Tensor)]
             is_new = all(_inplace.owner(output.data) is not array for array in memory)  # Flatten's is a view
             row.output_shape, row.bytes = output.shape, output.data.nbytes if is_new else 0
+            row.receptive_field = None if self.fields is None else self.fields.field(output.data)
 
     def _row(self, module: Module) -> Row:
         if module not in self.rows:
             own = sum(p.numel() for p in module.parameters(recurse=False))
             self.rows[module] = Row(self.names[module], type(module).__name__, parameters=own)
         return self.rows[module]
+
+
+def _field(field: tuple[int, int] | None) -> str:
+    return "-" if field is None else f"{field[0]} x {field[1]}"
 
 
 def _megabytes(count: int) -> str:

@@ -35,6 +35,7 @@ def test_numbers_by_hand():
         4 * 6 * 20 * 9, 0, 0, 4 * 6 * 20 * 3 * 4, 0, 4 * 90 * 7,
     ]  # fmt: skip
     assert [r.bytes for r in found.rows if r.kind != "Flatten"] == [4 * 120 * 4] * 3 + [4 * 90 * 4, 4 * 7 * 4]
+    assert [r.receptive_field for r in found.rows] == [(3, 3), (3, 3), (3, 3), (5, 5), (5, 5), (15, 13)]
     assert found.parameters == found.trainable == 60 + 12 + 72 + 637
     assert found.parameter_bytes == 4 * (60 + 12 + 72 + 637) + 4 * 12 + 8  # and the running statistics
     assert found.multiply_adds == 4320 + 5760 + 2520
@@ -90,11 +91,22 @@ def test_it_prints_as_a_table_and_writes_as_json():
     found = mc.summary(network(), (2, 10, 8))
     lines = str(found).splitlines()
     assert lines[0] == "Sequential, input (1, 2, 10, 8)"
-    assert lines[2].split() == ["layer", "output", "shape", "parameters", "multiply-adds", "memory"]
+    assert lines[2].split() == [
+        "layer",
+        "output",
+        "shape",
+        "parameters",
+        "multiply-adds",
+        "memory",
+        "receptive",
+        "field",
+    ]
     assert lines[4].split("  ")[0] == "0 (Conv2d)"
     assert lines[-1].startswith("parameters 781 (trainable 781), 0.00 MB; multiply-adds 3,150; outputs 0.00 MB")
     assert len({len(line) for line in lines[1:-1]}) == 1
     assert json.loads(json.dumps(found.to_dict()))["layers"][0]["multiply_adds"] == 1080
+    assert found.to_dict()["layers"][3]["receptive_field"] == [5, 5]
+    assert lines[4].endswith("  3 x 3")
 
 
 def test_float64_models_are_called_with_float64():

@@ -1,4 +1,7 @@
-"""Show a model layer by layer: output shape, parameters, multiply-adds and memory."""
+"""Show a model layer by layer: output shape, parameters, multiply-adds, memory of the outputs, receptive field.
+
+A multiplication with an addition counts as one. Nothing is loaded: the model has its first values.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ import json
 
 from . import options as shared
 
-EXAMPLE = "minicnn summary alexnet_orl --input 1 1 112 92"
+EXAMPLE = "minicnn summary resnet152"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the command's arguments."""
-    parser.add_argument("model", metavar="MODEL", help="alexnet_orl, mlp_orl, resnet_orl, vgg_orl")
+    parser.add_argument("model", metavar="MODEL", help="alexnet, resnet_orl …; a wrong name lists them all")
     parser.add_argument(
         "--input", type=int, nargs="+", metavar="N",
-        help="shape of the input, batch (N C H W) or one picture (C H W); default: one picture as its recipe shows it",
+        help="shape of the input, batch (N C H W) or one picture (C H W); default: one picture as the model takes it",
     )  # fmt: skip
     shared.add_json(parser)
 
@@ -23,11 +26,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Show the model."""
     from .._summary import summary
-    from ..models import build
-    from ..training import RECIPES, Config, recipe
+    from ..models import build, input_shape
+    from ..training import RECIPES, recipe
 
     model = build(options.model)
-    config = recipe(options.model) if options.model in RECIPES else Config()
-    found = summary(model, options.input or (1, *config.image_size))
+    channels, *size = input_shape(options.model)
+    if options.model in RECIPES:
+        size = list(recipe(options.model).image_size)
+    found = summary(model, options.input or (channels, *size))
     print(json.dumps(found.to_dict()) if options.json else found)
     return 0
