@@ -14,8 +14,8 @@ every operation:
     'outer'  A(i, k) = a[rows[k] + i]
              The reduction jumps, the tile's rows are neighbours: weight gradients.
 
-B is a packed panel [K][V·L], padded with zeros, so loads of B need no mask; where C ends inside a panel the
-tile goes through a small buffer on the stack. A loop over tiles, one below the other on the same panel, is
+B is a packed panel [K][V·L], padded with zeros, so loads of B need no mask; where C ends inside a panel its rows
+are read and written under a mask. A loop over tiles, one below the other on the same panel, is
 inside: one call per panel.
 
 A tile is compiled once per shape and type, and kernels call it by its *address*, which they are given as a
@@ -40,7 +40,7 @@ from numba.np.numpy_support import from_dtype
 
 from . import settings
 from .threads import kept, part
-from .vectors import I64, lanes_of, splat
+from .vectors import I64, lane_mask, lanes_of, masked_load, masked_store, splat
 
 # Rows of a tile of V = 1, 2, 3, 4 vectors.
 TILE_ROWS = {
@@ -80,10 +80,22 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
 
     # The sums: stack slots here, which LLVM turns into registers.
     sums = [[cgutils.alloca_once(bld, vec) for _ in range(V)] for _ in range(R)]
-    spare = cgutils.alloca_once(bld, scalar, size=R * V * L)
     k_slot = cgutils.alloca_once(bld, I64)
     low = splat(bld, floor, L)
-    partial = bld.icmp_signed("<", columns, I64(V * L))
+    partial = bld.icmp_signed("<", columns, I64(V * L)) if kind == "rows" else ir.Constant(ir.IntType(1), 0)
+
+    def each_vector(whole: Any, partly: Any) -> None:
+        """Emit whole(i, v), or partly(i, v, mask) where C ends inside the panel, for each vector of the tile."""
+        with bld.if_else(partial) as (ends_inside, fits):
+            with ends_inside:
+                for v in range(V):
+                    mask = lane_mask(bld, bld.sub(columns, I64(v * L)), L)
+                    for i in range(R):
+                        partly(i, v, mask)
+            with fits:
+                for i in range(R):
+                    for v in range(V):
+                        whole(i, v)
 
     def step(a_of_row: Any, k: Any) -> None:
         b_row = shift(b, bld.mul(k, I64(V * L)))
@@ -98,24 +110,19 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
         if kind == "outer":
             out = [shift(c, bld.mul(first, I64(V * L)), i * V * L) for i in range(R)]
         else:
-            c_row = [shift(c, bld.load(shift(c_rows, first, i))) for i in range(R)]
-            out = [bld.select(partial, shift(spare, i * V * L), c_row[i]) for i in range(R)]
+            out = [shift(c, bld.load(shift(c_rows, first, i))) for i in range(R)]
 
-        def copy_partial(to_c: bool, out: Any = out) -> None:
-            for i in range(R):
-                with cgutils.for_range(bld, columns) as loop:
-                    inside, outside = shift(out[i], loop.index), shift(c_row[i], loop.index)
-                    source, target = (inside, outside) if to_c else (outside, inside)
-                    bld.store(bld.load(source), target)
+        def place(i: int, v: int, out: Any = out) -> Any:
+            return bld.bitcast(shift(out[i], v * L), vec.as_pointer())
 
         with bld.if_else(bld.icmp_signed("!=", add, I64(0))) as (keep, fresh):
             with keep:
-                if kind == "rows":
-                    with bld.if_then(partial):
-                        copy_partial(to_c=False)
-                for i in range(R):
-                    for v in range(V):
-                        bld.store(load_vector(shift(out[i], v * L)), sums[i][v])
+                each_vector(
+                    lambda i, v, place=place: bld.store(bld.load(place(i, v), align=align), sums[i][v]),
+                    lambda i, v, mask, place=place: bld.store(
+                        masked_load(bld, place(i, v), align, mask, vec), sums[i][v]
+                    ),
+                )
             with fresh:
                 for v in range(V):
                     start = load_vector(shift(bias, v * L))
@@ -137,15 +144,16 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
                     step(lambda i, a_run=a_run, j=loop.index: shift(a_run[i], j), bld.add(k0, loop.index))
                 bld.store(bld.add(k0, length), k_slot)
 
-        for i in range(R):
-            for v in range(V):
-                s = bld.load(sums[i][v])
-                if kind == "rows":  # a comparison with NaN is false, so NaN stays
-                    s = bld.select(bld.fcmp_ordered("<", s, low), low, s)
-                bld.store(s, bld.bitcast(shift(out[i], v * L), vec.as_pointer()), align=align)
-        if kind == "rows":
-            with bld.if_then(partial):
-                copy_partial(to_c=True)
+        def result(i: int, v: int) -> Any:
+            total = bld.load(sums[i][v])
+            if kind == "outer":
+                return total
+            return bld.select(bld.fcmp_ordered("<", total, low), low, total)  # false for NaN, so NaN stays
+
+        each_vector(
+            lambda i, v, place=place: bld.store(result(i, v), place(i, v), align=align),
+            lambda i, v, mask, place=place: masked_store(bld, result(i, v), place(i, v), align, mask),
+        )
 
 
 @lru_cache(maxsize=64)

@@ -23,7 +23,7 @@ from ..layout import from_nhwc, nhwc
 from ..ops.pool import adaptive_windows, avg_pool2d_divisor
 from .registers import load, store
 from .threads import flat, kernel
-from .vectors import I32, I64, _mask, lanes, splat, vfill, vzero
+from .vectors import I32, I64, lane_mask, lanes, splat, vfill, vzero
 
 Array = Any
 Pair = tuple[int, int]
@@ -99,7 +99,7 @@ def _store_taps(typingctx: Any, taps: Any, index: Any, v: Any, n: Any) -> Any:
             with whole:
                 builder.store(numbers, address, align=1)
             with partly:
-                _masked(builder, "store", vec, ir.VoidType(), [numbers, address, I32(1), _mask(builder, n, count)])
+                _masked(builder, "store", vec, ir.VoidType(), [numbers, address, I32(1), lane_mask(builder, n, count)])
         return context.get_dummy_value()
 
     return types.void(taps, types.int64, v, types.int64), codegen
@@ -118,7 +118,7 @@ def _won(typingctx: Any, v: Any, taps: Any, index: Any, tap: Any, n: Any) -> Any
                 all_lanes = builder.load(address, align=1)
                 after_whole = builder.block
             with partly:
-                nothing, mask = ir.Constant(vec, None), _mask(builder, n, count)
+                nothing, mask = ir.Constant(vec, None), lane_mask(builder, n, count)
                 some_lanes = _masked(builder, "load", vec, vec, [address, I32(1), mask, nothing])
                 after_partly = builder.block
         winners = builder.phi(vec)

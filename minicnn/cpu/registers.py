@@ -23,7 +23,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, register_model
 
-from .vectors import I32, I64, Vec, _address, _mask, _masked, _VecModel
+from .vectors import I64, Vec, _address, _VecModel, lane_mask, masked_load, masked_store
 
 
 @intrinsic
@@ -39,8 +39,7 @@ def load(typingctx: Any, array: Any, index: Any, n: Any) -> Any:
                 all_lanes = builder.load(address, align=align)
                 after_whole = builder.block
             with partly:
-                masked = [address, I32(align), _mask(builder, args[2], vec.count), ir.Constant(vec, None)]
-                some_lanes = _masked(builder, "load", vec, vec, masked)
+                some_lanes = masked_load(builder, address, align, lane_mask(builder, args[2], vec.count), vec)
                 after_partly = builder.block
         value = builder.phi(vec)
         value.add_incoming(all_lanes, after_whole)
@@ -62,8 +61,7 @@ def store(typingctx: Any, array: Any, index: Any, value: Any, n: Any) -> Any:
             with whole:
                 builder.store(args[2], address, align=align)
             with partly:
-                masked = [args[2], address, I32(align), _mask(builder, args[3], vec.count)]
-                _masked(builder, "store", vec, ir.VoidType(), masked)
+                masked_store(builder, args[2], address, align, lane_mask(builder, args[3], vec.count))
         return context.get_dummy_value()
 
     return types.void(array, types.int64, value, types.int64), codegen

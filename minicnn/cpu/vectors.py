@@ -95,10 +95,20 @@ def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any, vec:
     return builder.bitcast(builder.gep(data, [index]), vec.as_pointer())
 
 
-def _mask(builder: Any, n: Any, lanes: int) -> Any:
+def lane_mask(builder: Any, n: Any, lanes: int) -> Any:
     """Emit true in the first n lanes."""
     numbers = ir.Constant(ir.VectorType(I64, lanes), list(range(lanes)))
     return builder.icmp_signed("<", numbers, splat(builder, n, lanes))
+
+
+def masked_load(builder: Any, address: Any, align: int, mask: Any, vec: Any) -> Any:
+    """Emit the load of the lanes under a mask; zeros in the others."""
+    return _masked(builder, "load", vec, vec, [address, I32(align), mask, ir.Constant(vec, None)])
+
+
+def masked_store(builder: Any, value: Any, address: Any, align: int, mask: Any) -> None:
+    """Emit the store of the lanes under a mask."""
+    _masked(builder, "store", value.type, ir.VoidType(), [value, address, I32(align), mask])
 
 
 def _masked(builder: Any, name: str, vec: Any, result: Any, args: list[Any]) -> Any:
@@ -133,9 +143,8 @@ def vload_part(typingctx: Any, array: Any, index: Any, n: Any) -> Any:
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vec = context.get_value_type(sig.return_type)
         address = _address(context, builder, sig.args[0], *args[:2], vec)
-        align = I32(sig.args[0].dtype.bitwidth // 8)
-        zeros = ir.Constant(vec, None)
-        return _masked(builder, "load", vec, vec, [address, align, _mask(builder, args[2], vec.count), zeros])
+        mask = lane_mask(builder, args[2], vec.count)
+        return masked_load(builder, address, sig.args[0].dtype.bitwidth // 8, mask, vec)
 
     return Vec(array.dtype)(array, types.int64, types.int64), codegen
 
@@ -159,8 +168,8 @@ def vstore_part(typingctx: Any, array: Any, index: Any, value: Any, n: Any) -> A
     def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         vec = args[2].type
         address = _address(context, builder, sig.args[0], *args[:2], vec)
-        align, mask = I32(sig.args[0].dtype.bitwidth // 8), _mask(builder, args[3], vec.count)
-        _masked(builder, "store", vec, ir.VoidType(), [args[2], address, align, mask])
+        mask = lane_mask(builder, args[3], vec.count)
+        masked_store(builder, args[2], address, sig.args[0].dtype.bitwidth // 8, mask)
         return context.get_dummy_value()
 
     return types.void(array, types.int64, value, types.int64), codegen
