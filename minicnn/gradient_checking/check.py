@@ -11,7 +11,7 @@ from .conduct import look_at_backward, look_at_float32, look_at_outputs, look_fo
 from .diagnose import diagnose
 from .entries import enter
 from .examine import MODES, Options, Outcome, examine
-from .pair import Pair
+from .pair import Pair, is_missing
 from .point import Point
 from .report import Report
 from .search import Clock
@@ -100,6 +100,7 @@ def _check(subject: Subject, wrt: Any, options: Options, seed: int, report: Repo
     cotangent = np.where(np.isfinite(point.base), rng.standard_normal(point.base.shape), 0.0)
     raw = point.gradients(cotangent)
     subject.state.learn()
+    chosen = [k for k in chosen if not (wrt is None and _is_target(subject, k, raw))]
     elements = usable(point, raw, chosen, report)
     look_at_backward(point, cotangent, raw, elements)
     outcome = examine(point, cotangent, elements, options, rng)
@@ -118,6 +119,8 @@ def _check(subject: Subject, wrt: Any, options: Options, seed: int, report: Repo
             return
         report.diagnosis = diagnose(report, outcome, raw, chosen, Clock(options.clock.at_most(6.0).left()))
     look_for_state(point, "after many calls ")
+    if not chosen:
+        subject.note("there was no gradient to check: no input or parameter is an array of floats")
 
 
 def _chosen(subject: Subject, wrt: Any) -> list[int]:
@@ -137,6 +140,19 @@ def _chosen(subject: Subject, wrt: Any) -> list[int]:
 
             raise ShapeError(f"gradcheck: wrt has {w!r}, needs positions of float inputs or names of {subject.names}")
     return chosen
+
+
+def _is_target(subject: Subject, k: int, raw: list[Any]) -> bool:
+    """Return whether a value without a gradient is what a loss compares with: ones and zeros, or probabilities."""
+    nothing = [g is None or is_missing(g) for g in raw]
+    value = np.asarray(subject.values[k])
+    if not nothing[k] or all(nothing) or value.size < 2 or not np.isfinite(value).all() or (value < 0).any():
+        return False
+    marks = bool(np.isin(value, (0.0, 1.0)).all()) and np.ptp(value) > 0
+    if not marks and not (value.ndim > 1 and np.allclose(value.sum(-1), 1.0, rtol=1e-6)):
+        return False
+    subject.note(f"{subject.names[k]} has no gradient and looks like labels or probabilities: taken as a constant")
+    return True
 
 
 def _probe(

@@ -11,11 +11,12 @@ import numpy as np
 from .. import _watch
 from .._device import put
 from .._tensor import Tensor, wrap
-from ..autograd import enable_grad, grad, no_grad
+from ..autograd import Function, enable_grad, grad, no_grad
 from ..errors import DTypeError
 from .layout import like
+from .nested import Nesting
 from .state import reachable
-from .subject import Subject, as_list, blamed, float_outputs, input_names, is_float
+from .subject import Fault, Subject, as_list, blamed, float_outputs, input_names, is_float
 
 Array = Any
 
@@ -28,14 +29,18 @@ class Recorded(Subject):
     """
 
     def __init__(self, function: Any, given: list[Any]) -> None:
+        if isinstance(function, type) and issubclass(function, Function):
+            function = function.apply
         super().__init__(function, given)
-        self.function = function
+        self.nesting = Nesting(given)
+        names = self.nesting.names(input_names(getattr(function, "forward", function), len(given)))
+        given = self.nesting.flat(given)
+        self.function = (lambda *flat: function(*self.nesting.build(flat))) if self.nesting else function
         self._watched_calls = 0
         self.given = [Tensor(g) if is_float(g) else g for g in given]
         self.places = [i for i, g in enumerate(self.given) if isinstance(g, Tensor) and g.dtype.kind == "f"]
         self.modules = _modules(function)
         self.parameters = _parameters(self.modules)
-        names = input_names(getattr(function, "forward", function), len(given))
         self.names = [names[i] for i in self.places] + [n for n, _ in self.parameters]
         self.values = [self.given[i].numpy() for i in self.places] + [p.numpy() for _, p in self.parameters]
         self.wide = self._works_in_float64()
@@ -44,7 +49,10 @@ class Recorded(Subject):
 
     def outputs(self, values: Sequence[Array]) -> list[Array]:
         with self._at(values) as (arguments, _), no_grad(), blamed("the function"):
-            return float_outputs([getattr(o, "data", o) for o in as_list(self.function(*arguments))])
+            outputs = as_list(self.function(*arguments))
+            if all(o is None for o in outputs):
+                raise Fault("error", "the function returned None; it must return its result")
+            return float_outputs([getattr(o, "data", o) for o in outputs])
 
     def gradients(self, values: Sequence[Array], cotangents: Sequence[Array]) -> list[Any]:
         with self._at(values) as (arguments, leaves), enable_grad():

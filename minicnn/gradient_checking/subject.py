@@ -96,6 +96,8 @@ def is_float(value: Any) -> bool:
 
 def as_list(result: Any) -> list[Any]:
     """Return one result or several as a list."""
+    if isinstance(result, dict):
+        return list(result.values())
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
