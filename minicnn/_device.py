@@ -23,6 +23,7 @@ from .errors import DeviceError
 F = TypeVar("F", bound=Callable[..., Any])
 
 NAMES = ("reference", "cpu", "cuda", "cuda:sim")
+KERNELS_ONLY = ("cuda", "cuda:sim")  # where what has no kernel is an error
 _FOLDERS = {"cpu": "cpu", "cuda": "cuda", "cuda:sim": "cuda"}
 _EVERYWHERE = ("shape",)  # families whose definitions take any kind of array
 
@@ -134,7 +135,7 @@ def _find(where: Device, function: Callable[..., Any]) -> Callable[..., Any]:
     name = f"minicnn.{folder}.{family}"
     there = find_spec(f"minicnn.{folder}") and find_spec(name)
     twin = getattr(import_module(name), function.__name__, None) if there else None
-    if twin is None and folder == "cuda":
+    if twin is None and where in KERNELS_ONLY:
         raise DeviceError(
             f"{function.__name__} has no CUDA version: write it in minicnn/cuda/{family}.py and "
             f"kernels/{family}.cu, or use device 'cpu'"

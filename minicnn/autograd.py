@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _inplace, _watch
-from ._device import Device, array_module
+from ._device import KERNELS_ONLY, Device, array_module, on
 from .errors import DeviceError, DTypeError, GradientError, NumericsError, ShapeError
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def backward(tensors: Sequence[Tensor], gradients: Sequence[Tensor | None], reta
     roots = [(tensor, _seed("backward", tensor, gradient)) for tensor, gradient in zip(tensors, gradients)]
     for leaf, array in _sweep(roots, retain_graph).items():
         former = leaf.grad
-        leaf.grad = _wrap(array if former is None else _plus(former.data, array), leaf.device, None, 0)
+        leaf.grad = _wrap(array if former is None else _plus(former.data, array, leaf.device), leaf.device, None, 0)
 
 
 def grad(
@@ -325,7 +325,7 @@ def _sweep(
         if tensor._node is not None:
             _collect(pending, newest, tensor._node, tensor._index, array)
         else:
-            leaves[tensor] = _plus(leaves[tensor], array) if tensor in leaves else array.copy(order="K")
+            leaves[tensor] = _plus(leaves[tensor], array, tensor.device) if tensor in leaves else array.copy(order="K")
 
     while newest:
         node = heappop(newest)[1]
@@ -351,7 +351,7 @@ def _sweep(
             if index >= 0:
                 _collect(pending, newest, target, index, array)
             elif target in leaves:
-                leaves[target] = _plus(leaves[target], array)
+                leaves[target] = _plus(leaves[target], array, target.device)
             else:
                 leaves[target] = array if _is_new(array, node, arrived, gradients) else array.copy(order="K")
         if not retain_graph:
@@ -386,11 +386,15 @@ def _collect(
         slots = pending[node] = [None] * len(node._outputs or (0,))
         heappush(newest, (-node._created, node))
     former = slots[index]
-    slots[index] = array if former is None else _plus(former, array)
+    slots[index] = array if former is None else _plus(former, array, node.device)
 
 
-def _plus(a: Array, b: Array) -> Array:
+def _plus(a: Array, b: Array, where: Device) -> Array:
     """Return the sum as an array; without axes, NumPy would make a scalar of it."""
+    if where in KERNELS_ONLY:
+        from .ops.elementwise import add_forward  # here, because operations know the tape
+
+        return on(where, add_forward)(a, b)[0]
     total = a + b
     return np.asarray(total) if isinstance(total, np.generic) else total
 
@@ -478,7 +482,7 @@ def _show(node: Function, arrived: list[Array | None]) -> None:
         tensor, array = reference(), arrived[index]
         if tensor is not None and array is not None:
             former = tensor.grad
-            total = array.copy(order="K") if former is None else _plus(former.data, array)
+            total = array.copy(order="K") if former is None else _plus(former.data, array, node.device)
             tensor.grad = _wrap(total, node.device, None, 0)
 
 

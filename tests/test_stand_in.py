@@ -11,6 +11,7 @@ import minicnn.functional as F
 from minicnn import layout
 from minicnn._device import device
 from minicnn._tensor import wrap
+from minicnn.cuda import emulation
 from minicnn.errors import DeviceError
 from tests import stand_in
 from tests.cases import Case, all_cases
@@ -23,7 +24,14 @@ SHAPE_CASES = [c for c in all_cases() if getattr(F, c.op).__module__ == "minicnn
 def cupy(monkeypatch: pytest.MonkeyPatch) -> Any:
     found = stand_in.module()
     monkeypatch.setitem(sys.modules, "cupy", found)
+    monkeypatch.setattr("minicnn.cuda.gpu.launch", emulated)
     return found
+
+
+def emulated(text: Any, symbol: str, grid: Any, block: Any, shared: int, arguments: list[Any]) -> None:
+    """What a GPU would do, done by the emulation on the arrays behind the stand-in's."""
+    host = [a._replace(value=a.value._host) if a.is_array else a for a in arguments]
+    emulation.launch(text, symbol, grid, block, shared, host)
 
 
 def on_device(array: np.ndarray, requires_grad: bool = False) -> mc.Tensor:

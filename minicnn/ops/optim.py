@@ -135,3 +135,30 @@ def rmsprop_update(
         else:
             work *= lr
         parameter -= work
+
+
+# Clipping:  ‖g‖ = (Σ |gᵢ|^p)^(1/p) over all gradients as one long vector,   g ← g · min(1, max_norm / (‖g‖ + 10⁻⁶))
+
+
+@ieee
+def gradient_norm(gradients: Arrays, p: float) -> Array:
+    """Return the norm as an array without axes, summed up in float64."""
+    return np.asarray(_norm([_norm(gradient, p) for gradient in gradients], p))
+
+
+def _norm(values: Any, p: float) -> float:
+    size = np.abs(np.asarray(values, np.float64))
+    if math.isinf(p):
+        return float(size.max(initial=0))
+    return float((size**p).sum() ** (1 / p))
+
+
+@ieee
+def clip_gradients(gradients: Arrays, norm: Array, max_norm: float) -> bool:
+    """Shrink the gradients in place; return whether they may have changed."""
+    total = float(norm)
+    factor = total if math.isnan(total) else min(1.0, max_norm / (total + 1e-6))
+    if factor != 1:
+        for gradient in gradients:
+            gradient *= factor
+    return factor != 1

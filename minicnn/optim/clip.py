@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-import numpy as np
-
 from .. import _inplace
-from .._tensor import Tensor
+from .._device import on
+from .._tensor import Tensor, wrap
 from ..errors import DTypeError, NumericsError
 from ..ops import arguments
+from ..ops.optim import clip_gradients, gradient_norm
 
 
 def clip_grad_norm_(
@@ -33,21 +33,11 @@ def clip_grad_norm_(
     arrays = [g.data for g in gradients if g is not None]
     if not arrays:
         return Tensor(0.0)
-    with np.errstate(all="ignore"):
-        total = _norm([_norm(array, p) for array in arrays], p)
-        if error_if_nonfinite and not math.isfinite(total):
-            raise NumericsError(f"{name}: the norm of the gradients is {total}")
-        factor = min(1.0, limit / (total + 1e-6)) if not math.isnan(total) else total
-        if factor != 1:
-            for array in arrays:
-                array *= factor
-                _inplace.written(array, name)
-    return Tensor(np.asarray(total, arrays[0].dtype), device=next(g.device for g in gradients if g is not None))
-
-
-def _norm(values: object, p: float) -> float:
-    """Return (Σ |v|^p)^(1/p), summed up in float64."""
-    size = np.abs(np.asarray(values, np.float64))
-    if math.isinf(p):
-        return float(size.max(initial=0))
-    return float((size**p).sum() ** (1 / p))
+    device = next(g.device for g in gradients if g is not None)
+    total = on(device, gradient_norm)(arrays, p)
+    if error_if_nonfinite and not math.isfinite(float(total)):
+        raise NumericsError(f"{name}: the norm of the gradients is {float(total)}")
+    if on(device, clip_gradients)(arrays, total, limit):
+        for array in arrays:
+            _inplace.written(array, name)
+    return wrap(total.astype(arrays[0].dtype), device, None, 0)
