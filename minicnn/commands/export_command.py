@@ -15,8 +15,6 @@ from . import options as shared
 
 EXAMPLE = "minicnn export runs/resnet_orl --to resnet_orl.onnx"
 ENDINGS = (".onnx", ".safetensors", ".npz")
-INPUTS = {"face_resnet29": (3, 150, 150)}
-IMAGENET = (3, 224, 224)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
 def _model(options: argparse.Namespace) -> tuple[Any, tuple[int, ...]]:
     """Return the model and the shape of a batch of its pictures."""
     from ..errors import CheckpointError
-    from ..models import MODELS, build
+    from ..models import MODELS, build, input_shape
     from ..training import RECIPES, recipe
     from ..training.run import open_run
     from ..weights import load_weights
@@ -78,7 +76,7 @@ def _model(options: argparse.Namespace) -> tuple[Any, tuple[int, ...]]:
         if options.weights is not None:
             model.load_state_dict(load_weights(options.weights))
         known = options.model in RECIPES
-        shape = (1, *recipe(options.model).image_size) if known else INPUTS.get(options.model, IMAGENET)
+        shape = (1, *recipe(options.model).image_size) if known else input_shape(options.model)
     if options.input is not None:
         shape = tuple(options.input)
     return model, shape if len(shape) == 4 else (1, *shape)

@@ -1,6 +1,5 @@
 """Exported models in ONNX Runtime: its outputs are ours, for every network and every operation that can be written."""
 
-import inspect
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +11,7 @@ import minicnn as mc
 import minicnn.functional as F
 from minicnn import nn
 from minicnn.errors import CheckpointError, DTypeError, ShapeError
-from minicnn.models import MODELS, build
+from minicnn.models import MODELS, build, input_shape
 from minicnn.weights import export_onnx
 from minicnn.weights.onnx_operations import OPERATIONS
 from minicnn.weights.tape import record
@@ -72,9 +71,7 @@ def assert_agree(model: nn.Module, shape: tuple[int, ...], tmp_path: object, tol
 
 # Networks
 
-SHAPES = {"face_resnet29": (3, 150, 150)}
-LARGE = (3, 224, 224)
-QUICK = ("alexnet_orl", "face_resnet29", "mlp_orl", "resnet_orl", "vgg_orl", "resnet18")
+QUICK = ("alexnet_orl", "embedding", "face_resnet29", "mlp_orl", "resnet18", "resnet_cifar", "resnet_orl", "vgg_orl")
 
 
 @pytest.mark.parametrize(
@@ -83,8 +80,7 @@ QUICK = ("alexnet_orl", "face_resnet29", "mlp_orl", "resnet_orl", "vgg_orl", "re
 def test_every_network(name, tmp_path):
     model = build(name)
     scatter_state(model)
-    orl = "in_channels" in inspect.signature(MODELS[name]).parameters
-    assert_agree(model, (1, 56, 46) if orl else SHAPES.get(name, LARGE), tmp_path, tolerance=1e-4)
+    assert_agree(model, input_shape(name), tmp_path, tolerance=1e-4)
 
 
 OPTIONS = {
