@@ -2,8 +2,9 @@
 
 No im2col matrix exists. A *band* of rows of the image (or several small images) is copied into a buffer with
 its zero padding; there, the inputs of an output pixel are some contiguous runs: the KW·C numbers under each
-filter row, or C numbers for each tap if taps are dilated or channels grouped. That is the 'rows' tile of
-`microkernel.py`. An image without padding is read where it is; then a 1 × 1 convolution is one matrix product.
+filter row, or C numbers for each tap if taps are dilated. That is the 'rows' tile of `microkernel.py`. The buffer
+holds one group's channels behind the other's, so that each group is such a convolution. An image without padding
+is read where it is (groups of few channels apart); then a 1 × 1 convolution is one matrix product.
 
 The input gradient is the same loop over dy with C and O exchanged. With stride (SH, SW) an input pixel meets
 only every SH-th filter row, so the pixels fall into SH · SW classes, each a small dense convolution with its
@@ -13,8 +14,8 @@ The weight gradient multiplies, for each run, the pixels' inputs with their dy: 
 
 Shares: (images × bands) are split over threads, and also the panels of filters if there are too few pixels.
 What limits it: the tile's speed (see `microkernel.py`) where C·O is large; the copy where C·O is small; the
-packing of the weights where there are few pixels (one image, 7 × 7 × 512). Few channels per group (below one
-register) leave lanes empty; `depthwise.py` takes the case of one.
+packing of the weights where there are few pixels (one image, 7 × 7 × 512). Few filters per group (below one
+register) leave lanes empty; `depthwise.py` takes the case of one filter per channel.
 """
 
 from __future__ import annotations
@@ -98,17 +99,18 @@ def input_gradient_parts(s: Shape) -> list[Part]:
     return parts
 
 
-def runs(taps: list[Tap], top: int, left: int, width: int, channels: int, groups: int) -> tuple[list[int], int]:
+def runs(taps: list[Tap], top: int, left: int, width: int, channels: int, pixel: int) -> tuple[list[int], int]:
     """Return where a part's contiguous runs start in a buffer whose rows are `width` pixels long, and their length.
 
-    A run is what is under one filter row if its taps are neighbours, else one tap.
+    A run is what is under one filter row if its taps are neighbours, else one tap. A group has `channels`, and it is
+    `pixel` numbers from one pixel to the next.
     """
-    starts = [((y - top) * width + x - left) * channels for y, x, _ in taps]
+    starts = [((y - top) * width + x - left) * pixel for y, x, _ in taps]
     across = len({x for _, x, _ in taps})
     in_row = [(a[1], b[1]) for a, b in pairwise(taps) if a[0] == b[0]]
-    if groups == 1 and all(b - a == 1 for a, b in in_row):
+    if channels == pixel and all(b - a == 1 for a, b in in_row):
         return starts[::across] if taps else [], across * channels
-    return starts, channels // groups
+    return starts, channels
 
 
 class Sizes(NamedTuple):
@@ -138,6 +140,8 @@ class Sizes(NamedTuple):
     buffer_rows: int
     splits: int  # of the panels
     inside: int  # 1: no pixel has a tap in the padding, x is read where it is
+    pixel: int  # numbers from one pixel to the next where x is read
+    group: int  # the same from one group to the next
 
 
 class Plan(NamedTuple):
@@ -168,7 +172,10 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     bottom, right = (max(t[axis] for t in taps) for axis in (0, 1))
     rows, columns = max(p.rows for p in parts), max(p.columns for p in parts)
     inside = top >= 0 and left >= 0 and (rows - 1) * step[0] + bottom < H and (columns - 1) * step[1] + right < W
+    Cg = C // s.groups
+    inside = inside and (s.groups == 1 or Cg >= lanes_of(s.dtype))
     buffer_width = W if inside else (columns - 1) * step[1] + right - left + 1
+    pixel = C if inside else Cg
 
     V = choose_vectors(O // s.groups, s.dtype)
     width = V * lanes_of(s.dtype)
@@ -179,7 +186,7 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
 
     table, segments, orders, panel0 = [], [], [], 0
     for p in parts:
-        starts, length = runs(p.taps, top, left, buffer_width, C, s.groups)
+        starts, length = runs(p.taps, top, left, buffer_width, Cg, pixel)
         table.append((p.row0, p.column0, p.rows, p.columns, len(segments), len(starts), length, panel0))
         segments += starts
         order = np.full(s.kernel[0] * s.kernel[1], -1)
@@ -188,7 +195,8 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
             orders.append((order, len(p.taps), panel0))
         panel0 += len(p.taps) * C * panels * width
     sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, TILE_ROWS[V - 1], top, left, buffer_width, *step,
-                  *out_step, images, bands, band, buffer_rows, splits, int(inside))  # fmt: skip
+                  *out_step, images, bands, band, buffer_rows, splits, int(inside), pixel,
+                  Cg if inside else buffer_rows * buffer_width * Cg)  # fmt: skip
     return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), orders, V, max(panel0, 1),
                 -(-s.N // images) * bands * splits, 1 if inside else images * buffer_rows * buffer_width * C,
                 2 * (images * band * columns + MOST_ROWS))  # fmt: skip
@@ -243,25 +251,38 @@ def pack_kernel(first, end, w, width, panels, K, columns, group_step, column_ste
 
 
 @part
-def copy_band(x, x0, H, W, C, row0, rows, left, width, out, out0):
-    """Rows row0 ... of one image, `width` pixels from column `left` on; zeros outside the image."""
+def copy_band(x, x0, H, W, C, groups, row0, rows, left, width, out, out0):
+    """Rows row0 ... of one image, `width` pixels from column `left` on; zeros outside the image; group by group."""
     before = min(max(-left, 0), width)
     inner = max(min(W - max(left, 0), width - before), 0)
-    for r in range(rows):
-        target = out0 + r * width * C
-        if 0 <= row0 + r < H and inner > 0:
-            vzero(out, target, before * C)
-            vcopy(x, x0 + ((row0 + r) * W + max(left, 0)) * C, out, target + before * C, inner * C)
-            vzero(out, target + (before + inner) * C, (width - before - inner) * C)
-        else:
-            vzero(out, target, width * C)
+    Cg, L = C // groups, lanes(x)
+    for g in range(groups):
+        for r in range(rows):
+            target = out0 + (g * rows + r) * width * Cg
+            if 0 <= row0 + r < H and inner > 0:
+                source = x0 + ((row0 + r) * W + max(left, 0)) * C + g * Cg
+                vzero(out, target, before * Cg)
+                if groups == 1:
+                    vcopy(x, source, out, target + before * C, inner * C)
+                elif Cg < 4:
+                    for q in range(inner):
+                        for c in range(Cg):
+                            out[target + (before + q) * Cg + c] = x[source + q * C + c]
+                else:
+                    for q in range(inner):
+                        for c in range(0, Cg, L):
+                            part_of_x = vload_part(x, source + q * C + c, Cg - c)
+                            vstore_part(out, target + (before + q) * Cg + c, part_of_x, Cg - c)
+                vzero(out, target + (before + inner) * Cg, (width - before - inner) * Cg)
+            else:
+                vzero(out, target, width * Cg)
 
 
 @kernel
 def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, panels, bias, y, buffer, buffer_size,
                      tables, tables_size, panel_bytes):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """The whole convolution: jobs → parts → panels → blocks of the reduction → tiles."""
-    Cg, Og, all_panels = s.C // s.groups, s.O // s.groups, s.groups * s.panels
+    Og, all_panels = s.O // s.groups, s.groups * s.panels
     lowest = x.dtype.type(-np.inf)
     fit = max(1, panel_bytes // (s.width * x.itemsize))
     source = x if s.inside else buffer
@@ -277,7 +298,7 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, p
             else:
                 a0, image = share * buffer_size, s.buffer_rows * s.buffer_width * s.C
                 for n in range(images):
-                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, row0, s.buffer_rows, s.left,
+                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.groups, row0, s.buffer_rows, s.left,
                               s.buffer_width, buffer, a0 + n * image)  # fmt: skip
             for i in range(0, len(parts), 8):
                 y0, x0, rows, columns = parts[i], parts[i + 1], parts[i + 2], parts[i + 3]
@@ -286,7 +307,8 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, p
                 for n in range(images):
                     for q in range(q0, min(q0 + s.band, rows)):
                         for r in range(columns):
-                            tables[rows0 + count] = n * image + ((q - q0) * s.SH * s.buffer_width + r * s.SW) * s.C
+                            pixels = (q - q0) * s.SH * s.buffer_width + r * s.SW
+                            tables[rows0 + count] = n * image + pixels * s.pixel
                             tables[c_rows0 + count] = ((n * s.OH + y0 + q * s.YH) * s.OW + x0 + r * s.YW) * s.O
                             count += 1
                 if count == 0:
@@ -303,7 +325,7 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, p
                     while True:  # once even if no tap meets these pixels: then only the bias is written
                         n_run, k_run = min(together, n_segments - segment), min(length - k, fit)
                         rows_tiles(
-                            address, source, a0 + g * Cg + k, tables, rows0, count // s.R, segments,
+                            address, source, a0 + g * s.group + k, tables, rows0, count // s.R, segments,
                             segment0 + segment, n_run, k_run, panels, panel0 + (gp * K + done) * s.width, y,
                             n0 * s.OH * s.OW * s.O + g * Og + p * s.width, tables, c_rows0,
                             min(s.width, Og - p * s.width), bias, gp * s.width, done, lowest)  # fmt: skip
@@ -378,6 +400,7 @@ class GradientSizes(NamedTuple):
     length: int  # of a run
     rows: int  # of sums per run: the length up to whole tiles
     patches: int  # 1: the runs of a pixel are copied into one, which then counts as the only one
+    Cg: int  # channels of a group, which lie together in the buffer
     pixel_splits: int
     panel_splits: int
 
@@ -402,13 +425,13 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     V = choose_vectors(Og, s.dtype)
     R, width = TILE_ROWS[V - 1], V * lanes_of(s.dtype)
     panels = -(-Og // width)
-    segments, length = runs(taps, top, left, buffer_width, s.C, s.groups)
+    segments, length = runs(taps, top, left, buffer_width, Cg, Cg)
     most = max(1, GRADIENT_BYTES // (width * s.dtype.itemsize))
     band = max(1, min(OH, most // OW))
     images = max(1, min(s.N, most // (OH * OW))) if band == OH else 1
     block = images * band * OW
     rows = -(-length // R) * R
-    patches = s.groups == 1 and len(segments) * rows > 1.4 * (-(-T * Cg // R) * R)
+    patches = len(segments) * rows > 1.4 * (-(-T * Cg // R) * R)
     if patches:  # few channels: most rows of a tile would be idle
         rows = -(-T * Cg // R) * R
         tap_at = [t * Cg for t in range(T)]
@@ -419,7 +442,7 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     pixel_splits = 1 if by_panels else min(n_threads, max(1, s.N * OH * OW // 16))
     sizes = GradientSizes(
         s.N, s.H, s.W, s.C, OH, OW, s.O, s.groups, panels, width, R, top, left, buffer_width, *s.stride, span, images,
-        -(-OH // band), band, length, rows, int(patches), pixel_splits, n_threads if by_panels else 1)  # fmt: skip
+        -(-OH // band), band, length, rows, int(patches), Cg, pixel_splits, n_threads if by_panels else 1)  # fmt: skip
     return GradientPlan(
         sizes, np.array(segments), np.array(tap_at), V, rows * (1 if patches else len(segments)),
         images * ((band - 1) * s.stride[0] + span) * buffer_width * s.C + SLACK,
@@ -430,12 +453,12 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
 def _weight_gradient_kernel(first, end, address, x, dy, s, segments, sums, sums_size, db, buffer, buffer_size, patch,
                             patch_size, packed, tables, block):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """A share adds the tiles of its pixels and panels to its own sums[panel][run][row][width]."""
-    Cg, Og, L, K = s.C // s.groups, s.O // s.groups, lanes(x), len(segments) * s.length
+    Og, L, K = s.O // s.groups, lanes(x), len(segments) * s.length
     all_panels, jobs = s.groups * s.panels, (s.N + s.images - 1) // s.images * s.bands
     panel_size = s.width * s.rows * (1 if s.patches else len(segments))
     for share in range(first, end):
         pixel_split, panel_split = share // s.panel_splits, share % s.panel_splits
-        a0, b0, rows0, patch0 = share * buffer_size, share * block * s.width, share * block, share * patch_size
+        a0, b0, rows0, patch0 = share * buffer_size, share * block * s.width, 2 * share * block, share * patch_size
         first_panel = panel_split * all_panels // s.panel_splits
         end_panel = (panel_split + 1) * all_panels // s.panel_splits
         sums0, db0 = pixel_split * sums_size, pixel_split * all_panels * s.width
@@ -445,22 +468,16 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, segments, sums, sums_
             q0, n0 = job % s.bands * s.band, job // s.bands * s.images
             rows, images = min(s.band, s.OH - q0), min(s.images, s.N - n0)
             high, count = (rows - 1) * s.SH + s.span, 0
+            group = high * s.buffer_width * s.Cg
             for n in range(images):
-                image = n * high * s.buffer_width * s.C
-                copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, q0 * s.SH + s.top, high, s.left,
+                image = n * s.groups * group
+                copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.groups, q0 * s.SH + s.top, high, s.left,
                           s.buffer_width, buffer, a0 + image)  # fmt: skip
                 for q in range(rows):
                     for r in range(s.OW):
-                        tables[rows0 + count] = image + (q * s.SH * s.buffer_width + r * s.SW) * s.C
+                        tables[rows0 + count] = image + (q * s.SH * s.buffer_width + r * s.SW) * s.Cg
+                        tables[rows0 + block + count] = count * K
                         count += 1
-            if s.patches:
-                for i in range(count):
-                    source, target = a0 + tables[rows0 + i], patch0 + i * K
-                    for segment in segments:  # whole vectors: what they write too much is overwritten by the next
-                        for e in range(0, s.length, L):
-                            vstore(patch, target + e, vload(buffer, source + segment + e))
-                        target += s.length
-                    tables[rows0 + i] = i * K
             pixel0 = (n0 * s.OH + q0) * s.OW  # the pixels of a job are neighbours in dy
             for gp in range(first_panel, end_panel):
                 g, column = gp // s.panels, gp % s.panels * s.width
@@ -474,11 +491,20 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, segments, sums, sums_
                     at = db0 + gp * s.width + v
                     vstore(db, at, vload(db, at) + total)
                 at = sums0 + gp * panel_size
+                if s.patches and (gp == first_panel or gp % s.panels == 0):
+                    for i in range(count):
+                        source, target = a0 + g * group + tables[rows0 + i], patch0 + i * K
+                        for segment in segments:  # whole vectors: what they write too much is overwritten by the next
+                            for e in range(0, s.length, L):
+                                vstore(patch, target + e, vload(buffer, source + segment + e))
+                            target += s.length
                 if s.patches:
-                    outer_tiles(address, patch, patch0, tables, rows0, count, s.rows // s.R, packed, b0, sums, at)
+                    outer_tiles(
+                        address, patch, patch0, tables, rows0 + block, count, s.rows // s.R, packed, b0, sums, at
+                    )
                 else:
                     for i in range(len(segments)):
-                        outer_tiles(address, buffer, a0 + segments[i] + g * Cg, tables, rows0, count, s.rows // s.R,
+                        outer_tiles(address, buffer, a0 + segments[i] + g * group, tables, rows0, count, s.rows // s.R,
                                     packed, b0, sums, at + i * s.rows * s.width)  # fmt: skip
 
 
@@ -521,7 +547,7 @@ def weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
         scratch(shares * p.buffer, s.dtype) as buffer,
         scratch(shares * p.patch, s.dtype) as patch,
         scratch(max(shares * p.block * p.sizes.width, blocks * L * L), s.dtype) as packed,
-        scratch(shares * p.block, np.int64) as tables,
+        scratch(2 * shares * p.block, np.int64) as tables,
     ):
         _weight_gradient_kernel(shares, tile("outer", p.V, s.dtype), flat(x), flat(dy), p.sizes, p.segments, sums,
                                 sums_size, db.reshape(-1), buffer, p.buffer, patch, p.patch, packed, tables,
