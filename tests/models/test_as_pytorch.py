@@ -10,6 +10,8 @@ from minicnn import models, optim
 
 from .networks import NETWORKS
 
+pytestmark = pytest.mark.usefixtures("quick_draws")
+
 NAMES = [pytest.param(name, marks=pytest.mark.full if network.full else ()) for name, network in NETWORKS.items()]
 
 
