@@ -21,7 +21,7 @@ def _last_block() -> Iterator[None]:
 
 
 def tail(values: Any = None, dtype: Any = np.float32) -> Sparse:
-    return Sparse(N, dtype).set(START, np.zeros(77) if values is None else values)
+    return Sparse((N,), dtype).set(START, np.zeros(77) if values is None else values)
 
 
 VALUES = np.linspace(0.1, 0.9, 77).astype(np.float32)
@@ -51,15 +51,15 @@ ROW = np.linspace(-1, 1, COLUMNS).astype(np.float32)
 
 
 def test_rows() -> None:
-    x = Sparse(ROWS * COLUMNS, np.float32).set(LAST, ROW)
-    y = Sparse(ROWS, np.float32).set(ROWS - 1, [0])
+    x = Sparse((ROWS * COLUMNS,), np.float32).set(LAST, ROW)
+    y = Sparse((ROWS,), np.float32).set(ROWS - 1, [0])
     reduce.kernels("sum_rows", x=x, y=y, scale=1.0, rows=ROWS, columns=COLUMNS)
     np.testing.assert_allclose(y.windows[ROWS - 1], ROW.sum(dtype=np.float64), atol=1e-5)
-    dx = Sparse(ROWS * COLUMNS, np.float32).set(LAST, np.zeros(COLUMNS))
+    dx = Sparse((ROWS * COLUMNS,), np.float32).set(LAST, np.zeros(COLUMNS))
     softmax.kernels("softmax_forward", x=x, y=dx, columns=COLUMNS)
     np.testing.assert_allclose(dx.windows[LAST].sum(), 1, rtol=1e-5)
 
 
 def test_an_access_outside_is_still_seen() -> None:
     with pytest.raises(DeviceError, match="out-of-bounds write of 4 bytes, 0 bytes past the end of 'y'"):
-        activation.kernels("relu_forward", x=tail(VALUES), y=Sparse(N - 1, np.float32), n=N)
+        activation.kernels("relu_forward", x=tail(VALUES), y=Sparse((N - 1,), np.float32), n=N)

@@ -43,7 +43,7 @@ static inline uint4 make_uint4(unsigned x, unsigned y, unsigned z, unsigned w) {
 
 // Loads and stores in functions marked QUIET are not watched; atomics report themselves.
 #ifdef EMULATION_INSTRUMENTED
-#define ATOMIC_ACCESS(T, p) emulation_atomic(p, sizeof(T))
+#define ATOMIC_ACCESS(T, p) emulation_atomic((void*)(p), sizeof(T))
 #define QUIET __attribute__((no_sanitize("thread"), no_sanitize_coverage, noinline))
 #else
 #define ATOMIC_ACCESS(T, p) ((void)0)
@@ -56,7 +56,7 @@ extern uint3 threadIdx, blockIdx, blockDim, gridDim;  // the scheduler sets thre
 void emulation_barrier(int line);
 // Waits until every lane of `mask` has come; result[lane] = that lane's `bits`, *present = the lanes that came.
 const uint64_t* emulation_exchange(unsigned mask, uint64_t bits, int line, unsigned* present);
-void emulation_atomic(const void* p, int size);
+void emulation_atomic(void* p, int size);
 }
 constexpr int warpSize = 32;
 #define __syncthreads() emulation_barrier(__builtin_LINE())

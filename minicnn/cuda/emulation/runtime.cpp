@@ -57,7 +57,8 @@ void (*kernel)(void**);
 unsigned epoch;  // grows at every barrier and block start
 bool failed, counting;
 char message[1024];
-uintptr_t error_pc, tls_low, tls_high;  // this library's thread-local storage is the kernels' shared memory
+uintptr_t error_pc, watched_pc;  // watched_pc: the access that is being looked at, or 0
+uintptr_t tls_low, tls_high;  // this library's thread-local storage is the kernels' shared memory
 
 // Switching stacks: save the registers that a callee must keep, swap the stack pointer, restore. Ten times faster than
 // swapcontext, which asks the kernel for the signal mask.
@@ -84,6 +85,7 @@ void to_scheduler() { emulation_switch(&current->sp, scheduler_sp); }
 void on_signal(int signal, siginfo_t* info, void* context) {
     if (!current) _exit(70);
     void* pc = (void*)(((ucontext_t*)context)->uc_mcontext.gregs[REG_RIP] + 1);
+    if (watched_pc) pc = (void*)watched_pc;
     if (signal == SIGALRM) fail(pc, "still running at the time limit: an endless loop?");
     if (signal == SIGFPE) fail(pc, "integer division by zero");
     fail(pc, "wild address %p (or the thread's stack overflowed)", info->si_addr);
@@ -177,12 +179,12 @@ bool unordered(const Access& old, unsigned t) {  // may `old` and an access by t
     return old.epoch == epoch && !(s / 32 == t / 32 && old.warp_epoch != warps[t / 32].epoch);
 }
 void out_of_bounds(uintptr_t a, size_t size, const char* what, void* pc) {
-    auto distance = [a](const Region& r) { return a < r.low ? r.low - a : a - r.high; };
+    auto distance = [a](const Region& r) { return std::min(r.low - a, a - r.high); };  // addresses may have wrapped
     if (regions.empty()) return fail(pc, "out-of-bounds %s of %zu bytes", what, size);
     auto& near = *std::min_element(regions.begin(), regions.end(),
                                    [&](auto& p, auto& q) { return distance(p) < distance(q); });
     fail(pc, "out-of-bounds %s of %zu bytes, %zu bytes %s '%s'", what, size, (size_t)distance(near),
-         a < near.low ? "before the start of" : "past the end of", near.name);
+         near.low - a < a - near.high ? "before the start of" : "past the end of", near.name);
 }
 void record(uintptr_t a, size_t size, Kind kind, void* pc) {
     for (auto& s : image)
@@ -322,7 +324,8 @@ const uint64_t* emulation_exchange(unsigned mask, uint64_t bits, int line, unsig
     to_scheduler();
     return *present = warps[t / 32].present, warps[t / 32].out;
 }
-void emulation_atomic(const void* p, int size) { check((uintptr_t)p, size, true, true, __builtin_return_address(0)); }
+void watched(void* p, size_t size, bool write, bool atomic, void* pc);
+void emulation_atomic(void* p, int size) { watched(p, size, true, true, __builtin_return_address(0)); }
 
 // Names an array that the next launch may touch (checked builds).
 void emulation_add_array(void* p, size_t bytes, const char* name, int initialised) {
@@ -346,7 +349,7 @@ const char* emulation_launch(void (*function)(void**), void** args, const unsign
                              uint64_t first_block, uint64_t end_block, size_t* pc) {
     counting = checking == COUNTING, checking = checking == CHECKING, counts = {}, logs.assign(counting * 1024, {});
     memset(emulation_arithmetic, 0, sizeof emulation_arithmetic);
-    failed = false, error_pc = 0, last_region = nullptr, kernel = function, kernel_args = args;
+    failed = false, error_pc = 0, watched_pc = 0, last_region = nullptr, kernel = function, kernel_args = args;
     gridDim = {grid[0], grid[1], grid[2]}, blockDim = {block[0], block[1], block[2]};
     unsigned n = block[0] * block[1] * block[2];
     uint64_t blocks = (uint64_t)grid[0] * grid[1] * grid[2];
@@ -388,8 +391,13 @@ const char* emulation_launch(void (*function)(void**), void** args, const unsign
 }
 
 // --- What -fsanitize=thread calls
+void watched(void* p, size_t size, bool write, bool atomic, void* pc) {
+    watched_pc = (uintptr_t)pc;
+    check((uintptr_t)p, size, write, atomic, pc);
+    watched_pc = 0;
+}
 #define HOOK(name, size, write) \
-    void __tsan_##name(void* p) { check((uintptr_t)p, size, write, false, __builtin_return_address(0)); }
+    void __tsan_##name(void* p) { watched(p, size, write, false, __builtin_return_address(0)); }
 #define HOOKS(n)                                                           \
     HOOK(read##n, n, false)                                                \
     HOOK(write##n, n, true)                                                \
@@ -400,8 +408,8 @@ HOOKS(2)
 HOOKS(4)
 HOOKS(8)
 HOOKS(16)
-void __tsan_read_range(void* p, size_t n) { check((uintptr_t)p, n, false, false, __builtin_return_address(0)); }
-void __tsan_write_range(void* p, size_t n) { check((uintptr_t)p, n, true, false, __builtin_return_address(0)); }
+void __tsan_read_range(void* p, size_t n) { watched(p, n, false, false, __builtin_return_address(0)); }
+void __tsan_write_range(void* p, size_t n) { watched(p, n, true, false, __builtin_return_address(0)); }
 void __tsan_init() {}
 
 // --- What -fsanitize=bounds-strict,signed-integer-overflow,shift,integer-divide-by-zero,alignment calls

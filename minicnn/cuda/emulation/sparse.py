@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,20 +10,20 @@ import numpy as np
 
 
 class Sparse:
-    """A flat array of `size` zeros, except for the windows that were set; stands in for an array in a launch.
+    """An array of zeros, except for the windows that were set; stands in for an array in a launch.
 
-    x = Sparse(2**31 + 300, np.float32)
+    x = Sparse((2**31 + 300,), np.float32)
     x.set(2**31, values)                 # both kinds of windows: what a kernel reads, and where its result is looked at
     """
 
     flags = SimpleNamespace(c_contiguous=True)
 
-    def __init__(self, size: int, dtype: Any) -> None:
-        self.size, self.shape, self.dtype = size, (size,), np.dtype(dtype)
-        self.nbytes = size * self.dtype.itemsize
+    def __init__(self, shape: tuple[int, ...], dtype: Any) -> None:
+        self.size, self.shape, self.dtype = math.prod(shape), shape, np.dtype(dtype)
+        self.nbytes = self.size * self.dtype.itemsize
         self.windows: dict[int, np.ndarray[Any, Any]] = {}
 
     def set(self, start: int, values: Any) -> Sparse:
-        """Put values from this element on."""
+        """Put values from this element on, counted in memory order."""
         self.windows[start] = np.array(values, self.dtype)
         return self
