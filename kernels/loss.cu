@@ -8,7 +8,15 @@
 // ceil(n / 256) blocks of 256 threads, one row or element each. Shared memory: 512 bytes at most.
 // Bytes per element: cross_entropy forward 4 sizeof(T), of which two reads come from the cache, backward 2 sizeof(T).
 // About 30 operations. Limit: memory bandwidth; for a few hundred rows, the launch itself.
+//
+// A label outside 0 … columns − 1 makes the loss nan, which the training loop sees: to ask for the largest label before
+// the launch, as the other devices do, would make the host wait for the GPU.
 #include "common.cuh"
+
+template <typename T>
+__device__ __forceinline__ T nan_value() {
+    return infinity<T>() * T(0);
+}
 
 // NumPy: logp = log_softmax(x, 1); wq = w * ((1 - smoothing) * q + smoothing / C), 0 where the label is to be ignored;
 // losses = -(wq * logp).sum(1); sums = wq.sum(1), for backward; counts = w[label], 0 where ignored
@@ -37,9 +45,10 @@ __global__ void cross_entropy_forward(const T* x, const index_t* labels, const T
     loss = block_sum(loss);
     total = block_sum(total);
     if (threadIdx.x != 0) return;
-    losses[row] = loss;
+    bool valid = given || (label >= 0 && label < columns);
+    losses[row] = kept && !valid ? nan_value<T>() : loss;
     sums[row] = total;
-    counts[row] = given ? T(1) : !kept ? T(0) : weighted ? weight[label] : T(1);
+    counts[row] = given ? T(1) : !kept ? T(0) : weighted && valid ? weight[label] : T(1);
 }
 
 // NumPy: d = dloss / total; dx = d * (np.exp(logp) * sums - wq); of an ignored row d = 0, but a nan in it stays visible
@@ -78,9 +87,9 @@ __global__ void nll_loss_forward(const T* logp, const index_t* labels, const T* 
     index_t row = global_index();
     if (row >= rows) return;
     index_t label = labels[row];
-    bool kept = label != ignore_index;
-    T w = !kept ? T(0) : weighted ? weight[label] : T(1);
-    losses[row] = kept ? -w * logp[row * columns + label] : T(0);
+    bool kept = label != ignore_index, valid = label >= 0 && label < columns;
+    T w = !kept ? T(0) : weighted && valid ? weight[label] : T(1);
+    losses[row] = !kept ? T(0) : valid ? -w * logp[row * columns + label] : nan_value<T>();
     counts[row] = w;
 }
 

@@ -153,7 +153,10 @@ def _vector_gradients(
 
 
 def move_statistic(running: Array, value: Array, momentum: float, factor: float) -> None:
-    kernels("move_statistic", running=running, value=value, momentum=momentum, factor=factor, C=running.size)
+    dense = contiguous(running)
+    kernels("move_statistic", running=dense, value=value, momentum=momentum, factor=factor, C=running.size)
+    if dense is not running:
+        running[...] = dense
 
 
 # group_norm, and layer_norm as group_norm of one pixel and one group

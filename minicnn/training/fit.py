@@ -9,10 +9,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from .. import functional as F
 from .. import nn, optim, random
 from .._anomaly import detect_anomaly
+from .._device import KERNELS_ONLY
 from .._files import write_atomically
 from .._tensor import Tensor
+from ..autograd import no_grad
 from ..checkpoint import load, save
 from ..data import DataLoader
 from ..errors import CheckpointError, DataError, DTypeError, NumericsError
@@ -24,6 +27,8 @@ from .optimisation import loss_function, optimizer, scheduler
 
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.csv"
+WATCH_STEPS = 16
+"""After how many steps the losses are read on a GPU, which works on while Python is ahead; to read is to wait for it."""
 
 Report = Callable[[Row, float], None]
 Progress = Callable[[int, int], None]
@@ -113,6 +118,7 @@ class _Run:
         self.epoch = 0  # epochs done
         self.step = 0  # steps done of the next one
         self.sums = _no_sums()
+        self.unread: list[tuple[int, Tensor, Tensor, Tensor, int]] = []  # of steps: their loss, norm, hits, items
 
     def train_epoch(self, stop: Interruption, progress: Progress | None) -> tuple[Row, float]:
         """Train one epoch, or what is left of it; return its row and how many items a second it took."""
@@ -125,8 +131,10 @@ class _Run:
             if progress is not None:
                 progress(self.step, self.steps)
             if stop.requested and self.step < self.steps:
+                self.read()
                 self.save()
                 raise KeyboardInterrupt
+        self.read()
         speed = (self.sums["seen"] - seen) / (time.perf_counter() - begin)
         test_accuracy = math.nan
         if self.test is not None:
@@ -154,18 +162,40 @@ class _Run:
         self.optimizer.zero_grad()
         logits = self.model(x)
         loss = self.loss(logits, y)
-        if not math.isfinite(loss.item()):
+        at_once = x.device not in KERNELS_ONLY
+        if at_once and not math.isfinite(loss.item()):
             self._explain(x, y, dropout, f"the loss is {loss.item()}")
         loss.backward()
-        norm = optim.clip_grad_norm_(self.parameters, self.config.clip_norm).item()
-        if not math.isfinite(norm):
-            self._explain(x, y, dropout, f"the norm of the gradients is {norm}")
+        norm = optim.clip_grad_norm_(self.parameters, self.config.clip_norm)
+        if at_once and not math.isfinite(norm.item()):
+            self._explain(x, y, dropout, f"the norm of the gradients is {norm.item()}")
         self.optimizer.step()
         self.scheduler.step()
-        self.sums["loss"] += loss.item() * len(y)
-        self.sums["correct"] += float((logits.numpy().argmax(1) == y.numpy()).sum())
-        self.sums["seen"] += len(y)
-        self.sums["gradient_norm"] += norm
+        with no_grad():
+            correct = (F.argmax(logits, 1) == y).sum()
+        self.unread.append((self.step + 1, loss.detach(), norm, correct, len(y)))
+        if at_once or len(self.unread) == WATCH_STEPS:
+            self.read()
+
+    def read(self) -> None:
+        """Add the numbers of the steps that have not been read yet to the sums.
+
+        Raises NumericsError where one is no number: on the devices that are not read at each step, too late to say
+        which operation it was.
+        """
+        for step, loss, norm, correct, count in self.unread:
+            for what, value in (("the loss", loss.item()), ("the norm of the gradients", norm.item())):
+                if not math.isfinite(value):
+                    raise NumericsError(
+                        f"fit: epoch {self.epoch + 1}, step {step}: {what} is {value}. Device {loss.device!s} reads "
+                        f"them every {WATCH_STEPS} steps; the same run on device cpu names the operation. A smaller lr "
+                        f"often helps (it is {self.config.lr})"
+                    )
+            self.sums["loss"] += loss.item() * count
+            self.sums["correct"] += float(correct.item())
+            self.sums["seen"] += count
+            self.sums["gradient_norm"] += norm.item()
+        self.unread.clear()
 
     def _explain(self, x: Tensor, y: Tensor, dropout: dict[str, int], what: str) -> None:
         """Repeat the step under watch, with the same dropout, and raise an error that names the first bad operation."""

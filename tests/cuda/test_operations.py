@@ -8,7 +8,7 @@ import pytest
 
 import minicnn as mc
 import minicnn.functional as F
-from minicnn.cuda import emulation
+from minicnn.cuda import emulation, loss
 from tests.cases import Case, all_cases
 from tests.ops.test_operations import arguments, assert_close, laid_out, mapped, minicnn_results, torch_results
 
@@ -49,3 +49,15 @@ def test_values_and_gradients_are_pytorchs(item: Case) -> None:
 @pytest.mark.parametrize("item", CASES, ids=str)
 def test_in_float64_and_any_layout(item: Case, layout: str) -> None:
     compare(item, np.float64, layout)
+
+
+@pytest.mark.parametrize("ignored", [-100, 1])
+@pytest.mark.parametrize("weight", [None, np.linspace(1, 2, 5, dtype=np.float32)])
+def test_a_label_outside_makes_the_loss_nan_and_reads_nothing_outside(ignored: int, weight: Any) -> None:
+    """On a GPU the labels are not looked at before: the kernel itself must be safe."""
+    x = np.random.default_rng(1).standard_normal((4, 5)).astype(np.float32)
+    labels = np.array([1, 5, -1, 4])
+    losses, _ = loss.cross_entropy_forward(x, labels, weight, ignored, "none", 0.0)
+    np.testing.assert_array_equal(np.isnan(losses), [False, True, True, False])
+    losses, _ = loss.nll_loss_forward(x, labels, weight, ignored, "none")
+    np.testing.assert_array_equal(np.isnan(losses), [False, True, True, False])
