@@ -338,6 +338,16 @@ def test_no_matplotlib_before_a_picture_is_asked_for():
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
+def test_the_example_in_the_docstring(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    lines = [line[4:] for line in (inspect.__doc__ or "").splitlines() if line.startswith("    ")]
+    assert len(lines) == 6
+    names: dict[str, object] = {"mc": mc}
+    exec("\n".join(lines), names)
+    assert names["maps"].values.shape == (2, 32, 56, 46)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["maps.png", "why_class_3.png"]
+
+
 REFUSED = {
     "unknown layer": (
         lambda m, x: inspect.feature_maps(m, x, "conv9"),

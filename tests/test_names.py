@@ -37,6 +37,11 @@ NAMES = {
         RandomLight Resize""",
     "minicnn.models": "alexnet_orl resnet_orl vgg_orl mlp_orl",
     "minicnn.training": "fit History",
+    "minicnn.weights": """
+        load_torch load_safetensors save_safetensors load_npz save_npz load_dlib load_weights export_onnx""",
+    "minicnn.inspect": """
+        feature_maps filters grad_cam saliency receptive_field activation_histograms gradient_histograms dead_relus""",
+    "minicnn.faces": "FaceEmbedder identify equal_error_rate",
     "minicnn.testing": "assert_gradients",
 }
 METHODS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -42,6 +43,7 @@ def load_safetensors(source: Source) -> dict[str, Tensor]:
         entries = deserialize(data)  # type: ignore[no-untyped-call]  # the library gives no types for it
     except (SafetensorError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise CheckpointError(f"{where} is no safetensors file, or is damaged: {str(error)[:200]}") from None
+    _refuse_double_names(where, data)
     found = {}
     while entries:  # each is dropped when it has become a tensor
         name, entry = entries.pop(0)
@@ -55,6 +57,20 @@ def load_safetensors(source: Source) -> dict[str, Tensor]:
                 f"{where}: tensor {quoted(name)} has the shape {entry['shape']}: {error}"[:300]
             ) from None
     return found
+
+
+def _refuse_double_names(where: str, data: bytes) -> None:
+    """Raise CheckpointError where the header, a JSON object, has a name twice: the library takes either."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in found:
+                raise CheckpointError(f"{where}: its header has the name {quoted(name)} twice")
+            found[name] = value
+        return found
+
+    json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")], object_pairs_hook=unique)
 
 
 def save_safetensors(path: str | os.PathLike[str], state_dict: Mapping[str, Any]) -> None:

@@ -102,6 +102,13 @@ def test_damaged_and_hostile_files(content):
         load_safetensors(content)
 
 
+def test_a_name_that_is_there_twice():
+    one = json.dumps(entry())
+    content = file(f'{{"x":{one},"x":{one}}}'.encode(), b"1234")
+    with pytest.raises(CheckpointError, match=r"^load_safetensors: its header has the name 'x' twice$"):
+        load_safetensors(content)
+
+
 def test_types_that_there_are_not():
     with pytest.raises(CheckpointError, match=r"^load_safetensors: tensor 'x' is F8_E5M2, known are F64, F32"):
         load_safetensors(file({"x": entry("F8_E5M2", [4])}, b"1234"))
