@@ -18,6 +18,7 @@ module object of the name `cupy` around NumPy. What it refuses or does otherwise
 from __future__ import annotations
 
 import types
+from collections import Counter
 from importlib.machinery import ModuleSpec
 from typing import Any
 
@@ -25,6 +26,9 @@ import numpy as np
 
 transfers = 0
 """How often values went to the host: each would stall a GPU."""
+
+calls: Counter[str] = Counter()
+"""How often each of CuPy's functions, methods and operators made floats: on a GPU, by a kernel that is not ours."""
 
 FUNCTIONS = {
     "zeros", "ones", "full", "empty", "arange", "zeros_like", "ones_like", "full_like", "empty_like", "concatenate",
@@ -53,7 +57,7 @@ class ndarray:
         if name in ("shape", "dtype", "ndim", "size", "strides", "nbytes", "itemsize", "flags"):
             return getattr(self._host, name)
         if name in METHODS:
-            return lambda *args, **kwargs: _wrapped(getattr(self._host, name)(*_host(args), **_host(kwargs)), self)
+            return lambda *args, **kwargs: _made(name, getattr(self._host, name)(*_host(args), **_host(kwargs)), self)
         if name == "T":
             return _wrapped(self._host.T, self)
         raise AttributeError(f"cupy.ndarray has no attribute {name!r}")
@@ -77,13 +81,13 @@ class ndarray:
         if method != "__call__" or ufunc.__name__ not in FUNCTIONS:
             return NotImplemented
         _refuse_host_arrays(inputs)
-        return _wrapped(ufunc(*_host(inputs), **_host(kwargs)), self)
+        return _made(ufunc.__name__, ufunc(*_host(inputs), **_host(kwargs)), self)
 
     def __array_function__(self, function: Any, kinds: Any, args: Any, kwargs: Any) -> Any:
         if function.__name__ not in FUNCTIONS or function.__module__ != "numpy":
             return NotImplemented
         _refuse_host_arrays(args)
-        return _wrapped(function(*_host(args), **_host(kwargs)), self)
+        return _made(function.__name__, function(*_host(args), **_host(kwargs)), self)
 
     def __getitem__(self, index: Any) -> ndarray:
         return _wrapped(self._host[_wrapping(index, self.shape)], self)
@@ -111,7 +115,7 @@ class ndarray:
 def _operator(name: str) -> Any:
     def operate(self: ndarray, *others: Any) -> Any:
         _refuse_host_arrays(others)
-        return _wrapped(getattr(self._host, name)(*_host(others)), self)
+        return _made(name, getattr(self._host, name)(*_host(others)), self)
 
     return operate
 
@@ -136,6 +140,13 @@ def _host(value: Any) -> Any:
     if isinstance(value, tuple | list):
         return type(value)(map(_host, value))
     return {k: _host(v) for k, v in value.items()} if isinstance(value, dict) else value
+
+
+def _made(name: str, value: Any, source: ndarray | None) -> Any:
+    """Return a result as the stand-in's array, and count it if it holds floats."""
+    if getattr(value, "dtype", np.dtype(bool)).kind == "f":
+        calls[name] += 1
+    return _wrapped(value, source)
 
 
 def _wrapped(value: Any, source: ndarray | None) -> Any:
@@ -190,7 +201,7 @@ def module() -> types.ModuleType:
             _refuse_host_arrays(args)
             source = next((a for a in [*args, *(args[0] if args and isinstance(args[0], tuple | list) else ())]
                            if isinstance(a, ndarray)), None)  # fmt: skip
-            return _wrapped(getattr(np, name)(*_host(args), **_host(kwargs)), source)
+            return _made(name, getattr(np, name)(*_host(args), **_host(kwargs)), source)
 
         return call
 

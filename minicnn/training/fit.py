@@ -28,7 +28,7 @@ from .optimisation import loss_function, optimizer, scheduler
 CHECKPOINT = "checkpoint.safetensors"
 METRICS = "metrics.csv"
 WATCH_STEPS = 16
-"""After how many steps the losses are read on a GPU, which works on while Python is ahead; to read is to wait for it."""
+"""After how many steps the losses are read on a GPU: to read them is to wait until it has done all that was asked."""
 
 Report = Callable[[Row, float], None]
 Progress = Callable[[int, int], None]

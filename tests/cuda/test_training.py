@@ -1,0 +1,94 @@
+"""Networks in training on CUDA: the numbers of the other devices, by our kernels alone, without a wait."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+
+import minicnn as mc
+import minicnn.functional as F
+from minicnn import nn, optim
+from minicnn._tensor import wrap
+from tests import stand_in
+from tests.test_stand_in import emulated
+
+BOOKKEEPING = {"empty", "zeros_like", "ones_like", "reshape", "transpose", "copy", "astype"}
+"""What may make floats in a training step besides our kernels: new memory, its order, its type."""
+
+
+@pytest.fixture
+def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    found = stand_in.module()
+    monkeypatch.setitem(sys.modules, "cupy", found)
+    monkeypatch.setattr("minicnn.cuda.gpu.launch", emulated)
+    return found
+
+
+def without_products() -> nn.Module:
+    """A network of every kind of layer but those that multiply matrices."""
+    return nn.Sequential(
+        nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.LocalResponseNorm(3), nn.Dropout2d(0.3), nn.GroupNorm(3, 3),
+        nn.Sigmoid(), nn.AvgPool2d(2, 1), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(3),
+        nn.Dropout(0.3),
+    )  # fmt: skip
+
+
+def data(n: int = 6) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(8)
+    return rng.standard_normal((n, 3, 10, 12)).astype(np.float32), rng.integers(0, 3, n)
+
+
+def trained(device: str, optimizer: Any) -> tuple[list[float], list[np.ndarray]]:
+    """Return the losses of three steps, and the parameters and running statistics after them."""
+    mc.manual_seed(5)
+    model = without_products().to(device)
+    steps = optimizer(model.parameters())
+    x, y = (mc.tensor(a).to(device) for a in data())
+    losses = []
+    for _ in range(3):
+        steps.zero_grad()
+        loss = F.cross_entropy(model(x), y, label_smoothing=0.1)
+        loss.backward()
+        optim.clip_grad_norm_(model.parameters(), 0.5)
+        steps.step()
+        losses.append(loss.item())
+    return losses, [v.numpy() for v in model.state_dict().values()]
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [lambda p: optim.SGD(p, 0.1, momentum=0.9, weight_decay=0.01), lambda p: optim.AdamW(p, 0.01)],
+    ids=["SGD", "AdamW"],
+)
+def test_three_steps_are_those_of_the_reference(optimizer: Any) -> None:
+    losses, values = trained("cuda:sim", optimizer)
+    expected_losses, expected = trained("reference", optimizer)
+    np.testing.assert_allclose(losses, expected_losses, rtol=1e-5)
+    for value, wanted in zip(values, expected, strict=True):
+        np.testing.assert_allclose(value, wanted, atol=1e-4)
+
+
+def test_a_step_on_a_gpu_never_waits_for_it(cupy: Any) -> None:
+    """The whole step runs on the stand-in for CuPy, whose arrays count each copy to the host."""
+    mc.manual_seed(5)
+    model = without_products().to("cuda")
+    steps = optim.SGD(model.parameters(), 0.1, momentum=0.9)
+    x, y = (wrap(stand_in.ndarray(a), mc.device("cuda"), None, 0) for a in data())
+    before = stand_in.transfers
+    stand_in.calls.clear()
+    for _ in range(2):
+        steps.zero_grad()
+        logits = model(x)
+        loss = F.cross_entropy(logits, y)
+        loss.backward()
+        norm = optim.clip_grad_norm_(model.parameters(), 0.5)
+        steps.step()
+        correct = (F.argmax(logits.detach(), 1) == y).sum()
+    assert stand_in.transfers == before
+    assert set(stand_in.calls) <= BOOKKEEPING, "arithmetic that is not a kernel of ours"
+    assert isinstance(loss.data, stand_in.ndarray)
+    assert isinstance(norm.data, stand_in.ndarray)
+    assert isinstance(correct.data, stand_in.ndarray)
+    assert np.isfinite(loss.item())
