@@ -17,7 +17,7 @@ from .errors import MinicnnError
 COMMANDS = {
     "data": "fetch and verify the ORL faces, draw contact sheets",
     "train": "train a network and fill a run folder",
-    "eval": "test accuracy of a run",
+    "eval": "test accuracy of a run, or of a network with its weights on ImageNet",
     "predict": "who is on these pictures, by a run",
     "verify": "do two pictures of faces show one person",
     "identify": "who is on these pictures of faces, by one picture of each person",
