@@ -27,7 +27,7 @@ from .dtypes import float16, float32, float64, int8, int16, int32, int64, uint8
 from .random import manual_seed
 
 if _TYPE_CHECKING:
-    from . import data, inspect, models, training, weights
+    from . import data, faces, inspect, models, training, weights
     from ._graph import draw_graph
     from ._summary import summary
     from .checkpoint import load, save
@@ -43,7 +43,7 @@ _LATER = {
     "summary": "_summary",
     "use_winograd": "cpu.switches",
 }
-_MODULES = ("data", "inspect", "models", "training", "weights")
+_MODULES = ("data", "faces", "inspect", "models", "training", "weights")
 
 
 def __getattr__(name: str) -> object:
