@@ -205,7 +205,7 @@ def _of_arrays(function: Any, inputs: list[Any]) -> tuple[list[Any], Any, Any]:
     for buffer in buffers:
         buffer.data = buffer.data.astype(np.float64)
 
-    def forward(arrays: list[Any]) -> tuple[list[Any], Any]:
+    def call(arrays: list[Any]) -> tuple[list[Any], list[Any]]:
         leaves = [Tensor(a) for a in arrays[: len(places)]]
         arguments = list(inputs)
         for i, leaf in zip(places, leaves):
@@ -215,11 +215,13 @@ def _of_arrays(function: Any, inputs: list[Any]) -> tuple[list[Any], Any, Any]:
             parameter.data = array
         result = function(*arguments)
         outputs = list(result) if isinstance(result, (tuple, list)) else [result]
-        outputs = [o for o in outputs if o.dtype.kind == "f"]
-        return [o.numpy().copy() for o in outputs], (outputs, [*leaves, *parameters])
+        return [o for o in outputs if o.dtype.kind == "f"], [*leaves, *parameters]
+
+    def forward(arrays: list[Any]) -> tuple[list[Any], Any]:
+        return [o.numpy().copy() for o in call(arrays)[0]], arrays
 
     def sweep(douts: list[Any], kept: Any) -> Any:
-        outputs, leaves = kept
+        outputs, leaves = call(kept)  # PyTorch's checker sweeps several times, a tape once
         pairs = [(o, Tensor(d)) for o, d in zip(outputs, douts) if o.requires_grad]
         if not pairs:
             return [None] * len(leaves)

@@ -60,6 +60,8 @@ class Evidence:
         mask = self.known if where is None else self.known & where
         if candidate.shape != self.numeric.shape or not mask.any():
             return False
+        if self.analytic.shape == self.numeric.shape and not (mask & self.wrong).any():  # anything would fit
+            return False
         difference = np.abs(candidate[mask] - self.numeric[mask])
         largest = float(np.abs(self.numeric[mask]).max())
         return bool(np.isfinite(difference).all() and difference.max() <= tolerance * max(largest, 1e-3 * self.scale))
@@ -138,6 +140,8 @@ def _jacobian(evidence: Evidence, most_elements: int = 24, most_outputs: int = 9
     wrong, right = np.flatnonzero(evidence.wrong), np.flatnonzero(evidence.known & ~evidence.wrong)
     some = [(wrong, most_elements), (right, most_elements // 3)]
     elements = np.concatenate([a if a.size <= m else np.sort(evidence.rng.choice(a, m, False)) for a, m in some])
+    if not elements.size:
+        return None
     columns, start = [], point.slices[evidence.k].start
     for j in elements:
         if evidence.clock.left() < 0:

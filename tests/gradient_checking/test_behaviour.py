@@ -178,3 +178,20 @@ def test_assert_gradients_teaches_in_few_lines() -> None:
     assert "cause: x: every element is 0.5 times the right one" in text
     assert len(text.splitlines()) <= 12
     assert_gradients(square, [X], backward=lambda d, x: 2 * x * d)
+
+
+def test_jumps_of_a_rounded_function_are_not_taken_for_its_derivative() -> None:
+    rounded = lambda x: ((x + 1e3) - 1e3, None)  # moves in jumps of 1e-13
+    for scale in (1e-4, 1e-6, 1e-9):
+        assert check(rounded, lambda d, c: d, scale * X)
+    assert not check(rounded, lambda d, c: 1.5 * d, 1e-6 * X)
+
+
+def test_a_failing_search_for_a_cause_is_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(evidence: Any) -> Any:
+        raise ZeroDivisionError("no cause")
+
+    monkeypatch.setattr("minicnn.gradient_checking.diagnose.CAUSES", (broken,))
+    report = check(square, lambda d, x: d * x)
+    assert not report
+    assert "one cause could not be looked for: ZeroDivisionError: no cause" in "".join(report.notes)

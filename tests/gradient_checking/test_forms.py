@@ -154,3 +154,95 @@ def test_the_callers_arrays_and_generators_stay() -> None:
     np.testing.assert_array_equal(x, X)
     assert generator.bit_generator.state == before
     np.testing.assert_array_equal(np.random.get_state()[1], state[1])  # noqa: NPY002 - what students use
+
+
+def affine(x: Any, w: Any, b: Any, note: str = "", scale: int = 1) -> Any:
+    return scale * (x @ w) + b, {"x": x, "w": w, "scale": scale}
+
+
+PLANE, WEIGHTS, BIAS = RNG.standard_normal((4, 5)), RNG.standard_normal((5, 3)), RNG.standard_normal(3)
+
+
+@pytest.mark.parametrize("form", ["{}", "d{}", "d_{}", "grad_{}", "{}_grad", "D{}"])
+def test_gradients_in_a_dictionary(form: str) -> None:
+    def backward(dout: Any, cache: Any, wrong: float = 1.0) -> Any:
+        dx, dw = cache["scale"] * dout @ cache["w"].T, wrong * cache["scale"] * cache["x"].T @ dout
+        return {form.format("b"): dout.sum(0), form.format("w"): dw, form.format("x"): dx}
+
+    given = (PLANE, WEIGHTS, BIAS, "a note", 3)
+    assert mc.gradcheck(affine, given, backward=backward)
+    report = mc.gradcheck(affine, given, backward=lambda dout, cache: backward(dout, cache, 2.0))
+    assert [(g.name, g.passed) for g in report.gradients] == [("x", True), ("w", False), ("b", True)]
+
+
+def test_lists_of_arrays() -> None:
+    join = lambda xs, times: (times * np.concatenate(xs, 1), ([x.shape[1] for x in xs], times))
+    split = lambda dout, c: np.split(c[1] * dout, np.cumsum(c[0])[:-1], 1)
+    report = mc.gradcheck(join, ([PLANE, PLANE[:, :2]], 2), backward=split)
+    assert report, str(report)
+    assert [g.name for g in report.gradients] == ["xs[0]", "xs[1]"]
+    assert not mc.gradcheck(join, ([PLANE, PLANE], 2), backward=lambda dout, c: split(dout, c)[::-1])
+    report = mc.gradcheck(lambda xs: F.cat(xs, 1), ([mc.tensor(PLANE), mc.tensor(PLANE)],))
+    assert [(g.name, g.passed) for g in report.gradients] == [("xs[0]", True), ("xs[1]", True)]
+
+
+def test_douts_one_by_one_and_a_cache_beside_two_outputs() -> None:
+    two = lambda x, y: (x * y, x + y)
+    given = (PLANE, PLANE + 1)
+    assert mc.gradcheck(two, given, backward=lambda d, e, x, y: (d * y + e, d * x + e))
+    assert not mc.gradcheck(two, given, backward=lambda d, e, x, y: (d * y, d * x + e))
+    cached = lambda x, y: ((x * y, x + y), (x, y))
+    assert mc.gradcheck(cached, given, backward=lambda d, c: (d[0] * c[1] + d[1], d[0] * c[0] + d[1]))
+
+
+def test_an_object_that_keeps_its_cache() -> None:
+    class Layer:
+        factor = 1.0
+
+        def forward(self, x: Any, w: Any) -> Any:
+            self.x, self.w = x, w
+            return x @ w
+
+        def backward(self, dout: Any) -> Any:
+            return dout @ self.w.T, self.factor * self.x.T @ dout
+
+    layer = Layer()
+    assert mc.gradcheck(layer.forward, (PLANE, WEIGHTS), backward=layer.backward)
+    layer.factor = 0.5
+    report = mc.gradcheck(layer.forward, (PLANE, WEIGHTS), backward=layer.backward)
+    assert report.diagnosis[0].kind == "constant factor"
+
+
+def test_a_loss_need_not_give_gradients_of_labels() -> None:
+    marks, p = np.eye(4)[[0, 2, 1, 3, 0]], RNG.dirichlet(np.ones(4), 5)
+    loss = lambda p, t: (-(t * np.log(p)).sum(), (p, t))
+    for backward in (lambda d, c: -d * c[1] / c[0], lambda d, c: (-d * c[1] / c[0], None)):
+        report = mc.gradcheck(loss, (p, marks), backward=backward)
+        assert report, str(report)
+        assert "t has no gradient and looks like labels" in "".join(report.notes)
+        assert not mc.gradcheck(loss, (p, marks), backward=backward, wrt="t")
+    assert not mc.gradcheck(loss, (p, p + 0.1), backward=lambda d, c: -d * c[1] / c[0])
+
+
+def test_what_a_function_of_tensors_may_return() -> None:
+    given = [mc.tensor(PLANE)]
+    assert mc.gradcheck(lambda x: {"twice": x * 2.0, "sum": F.sum(x)}, given)
+    report = mc.gradcheck(lambda x: None, given)
+    assert not report
+    assert "the function returned None" in str(report)
+    report = mc.gradcheck(lambda i: i, [mc.tensor([1, 2])])
+    assert "there was no gradient to check" in "".join(report.notes)
+
+
+def test_a_function_class_itself() -> None:
+    class Cube(mc.Function):
+        @staticmethod
+        def forward(ctx: Any, x: Any) -> Any:
+            ctx.save(x)
+            return x**3
+
+        @staticmethod
+        def backward(ctx: Any, dy: Any) -> Any:
+            return 3 * dy * ctx.saved**2
+
+    assert mc.gradcheck(Cube, [mc.tensor(PLANE)])

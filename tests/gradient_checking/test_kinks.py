@@ -147,3 +147,17 @@ def test_a_kink_that_both_branches_leave_out_is_not_blamed() -> None:
     leaky = lambda x: (np.maximum(x, 0) + 0.3 * np.minimum(x, 0), x)
     report = mc.gradcheck(leaky, [TIED], backward=lambda dout, x: dout * ((x > 0) + 0.3 * (x < 0)))
     assert report, str(report)
+
+
+def test_a_median_is_neither_convex_nor_concave() -> None:
+    median = lambda x: (np.sort(x, 1)[:, 2], x.argsort(1)[:, 2])
+
+    def backward(dout: Any, place: Any, factor: float = 1.0) -> Any:
+        dx = np.zeros((4, 5))
+        dx[np.arange(4), place] = factor * dout
+        return dx
+
+    for x in (TIED[:, :5], np.ones((4, 5))):
+        report = mc.gradcheck(median, [x], backward=backward)
+        assert report, str(report)
+        assert not mc.gradcheck(median, [x], backward=lambda dout, place: backward(dout, place, 1.1))

@@ -77,6 +77,9 @@ def missing_term(e: Evidence) -> list[Finding]:
         match = abs(float(q @ residual)) / float(length) if length > 0 and np.isfinite(length) else 0.0
         if match > best + 1e-9:
             best, name = match, what
+    pattern = _pattern(e) if best <= 0.999 else None
+    if pattern is not None:
+        return [(pattern[0], Diagnosis("missing term", pattern[1], pattern[2], e.name))]
     share = float(np.sqrt((residual @ residual) / max(float(e.numeric[e.known] @ e.numeric[e.known]), 1e-300)))
     if best > 0.999 and residual.size > 3:
         text = f"a term is missing: what lacks is proportional to {name}"
@@ -86,6 +89,54 @@ def missing_term(e: Evidence) -> list[Finding]:
     if best > 0.3:
         look = f"what lacks looks most like {name} (correlation {best:.2f})"
     return [(0.3 + 0.2 * best, Diagnosis("missing term", text, f"{look}; it is {share:.2g} of the whole", e.name))]
+
+
+def _pattern(e: Evidence) -> tuple[float, str, str] | None:
+    """Return what single contributions, output by output, say of a term that looks like no array: certainty and words.
+
+    D, right less given, has an output a row and an element a column.
+    """
+    jacobian = e.jacobian
+    if jacobian is None:
+        return None
+    fine, lost, extra, off = jacobian.states
+    if lost.any() or extra.any() or not off.any():
+        return _common_sum(jacobian)
+    with np.errstate(all="ignore"):
+        ratio = np.where(fine | off, jacobian.numeric / jacobian.analytic, np.nan)
+    evidence = f"{int(off.sum())} of {int((fine | off).sum())} single contributions have a wrong value"
+    for axis, words in (
+        (0, "a factor is missing that belongs to the element, the same for every output it contributes to"),
+        (1, "a factor is missing that belongs to the output: dout must be multiplied by it before anything else"),
+    ):
+        several = (fine | off).sum(axis) >= 2
+        if several.sum() >= 2 and several[(fine | off).any(axis)].mean() > 0.5:
+            r = np.compress(several, ratio, 1 - axis)
+            spread = np.nanmax(r, axis) - np.nanmin(r, axis)
+            if np.all(spread <= 1e-4 * np.nanmax(np.abs(r), axis)):
+                return 0.8, words, evidence
+    common = _common_sum(jacobian)
+    words = "every contribution arrives where it should, but has a wrong value: the derivative lacks a factor or a term"
+    return common or (0.62, words, evidence)
+
+
+def _common_sum(jacobian: Any) -> tuple[float, str, str] | None:
+    """Return words if what is missing is one sum over the outputs, the same for several elements, like Σ dout · y."""
+    d = jacobian.numeric - jacobian.analytic
+    present = np.abs(d) > 1e-6 * float(np.abs(d).max(initial=0))
+    groups: dict[bytes, list[int]] = {}
+    for j in np.flatnonzero(present.sum(0) >= 2):
+        groups.setdefault(present[:, j].tobytes(), []).append(int(j))
+    shared = [columns for columns in groups.values() if len(columns) >= 2]
+    if not shared or sum(map(len, shared)) < 0.6 * int(present.any(0).sum()):
+        return None
+    for columns in shared:
+        block = d[present[:, columns[0]]][:, columns]
+        sizes = np.linalg.svd(block, compute_uv=False)
+        if sizes[1] > 1e-4 * sizes[0]:
+            return None
+    words = "a sum over the outputs is missing or wrong, one for several elements (like y · Σ dout y)"
+    return 0.78, words, f"what lacks has rank 1 for {sum(map(len, shared))} elements in {len(shared)} groups"
 
 
 def _candidates(e: Evidence) -> list[tuple[str, Array]]:
