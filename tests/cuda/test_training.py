@@ -11,6 +11,8 @@ import minicnn as mc
 import minicnn.functional as F
 from minicnn import nn, optim
 from minicnn._tensor import wrap
+from minicnn.errors import NumericsError
+from minicnn.training import fit
 from tests import stand_in
 from tests.test_stand_in import emulated
 
@@ -92,3 +94,46 @@ def test_a_step_on_a_gpu_never_waits_for_it(cupy: Any) -> None:
     assert isinstance(norm.data, stand_in.ndarray)
     assert isinstance(correct.data, stand_in.ndarray)
     assert np.isfinite(loss.item())
+
+
+class Items:
+    """Pictures and labels as a data set."""
+
+    def __init__(self, bad: int | None = None) -> None:
+        self.inputs, self.labels = data(12)
+        if bad is not None:
+            self.inputs[bad] = np.nan
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int) -> tuple[np.ndarray, int]:
+        return self.inputs[index], int(self.labels[index])
+
+
+def test_fit_gives_the_rows_of_the_reference() -> None:
+    rows = {}
+    for device in ("reference", "cuda:sim"):
+        mc.manual_seed(1)
+        config = {"epochs": 2, "batch_size": 4, "lr": 0.02, "augment": False}
+        rows[device] = fit(without_products().to(device), Items(), None, config).rows
+    for row, wanted in zip(rows["cuda:sim"], rows["reference"], strict=True):
+        assert row.keys() == wanted.keys()
+        for name in row:
+            np.testing.assert_allclose(row[name], wanted[name], rtol=1e-4, err_msg=name)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 16])
+def test_a_nan_is_found_some_steps_later(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules["minicnn.training.fit"], "WATCH_STEPS", steps)
+    reached = []
+    with pytest.raises(NumericsError) as caught:
+        fit(
+            without_products().to("cuda:sim"), Items(bad=3), None, {"epochs": 1, "batch_size": 2},
+            progress=lambda done, of: reached.append(done),
+        )  # fmt: skip
+    text = str(caught.value)
+    assert text.startswith("fit: epoch 1, step ")
+    assert f"is nan. Device cuda:sim reads them every {steps} steps; the same run on device cpu names" in text
+    found = int(text.removeprefix("fit: epoch 1, step ").partition(":")[0])
+    assert len(reached) <= found + steps - 1
