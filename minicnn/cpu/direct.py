@@ -2,9 +2,10 @@
 
 No im2col matrix exists. A *band* of rows of the image (or several small images) is copied into a buffer with
 its zero padding; there, the inputs of an output pixel are some contiguous runs: the KW·C numbers under each
-filter row, or C numbers for each tap if taps are dilated. That is the 'rows' tile of `microkernel.py`. The buffer
-holds one group's channels behind the other's, so that each group is such a convolution. An image without padding
-is read where it is (groups of few channels apart); then a 1 × 1 convolution is one matrix product.
+filter row, or C numbers for each tap if taps are dilated. That is the 'rows' tile of `microkernel.py`. If channels
+are grouped, a run is the group's part of one tap; where that is short, the buffer holds one group's channels behind
+the other's, so that each group is a convolution of its own with long runs. An image without padding is read where
+it is; then a 1 × 1 convolution is one matrix product.
 
 The input gradient is the same loop over dy with C and O exchanged. With stride (SH, SW) an input pixel meets
 only every SH-th filter row, so the pixels fall into SH · SW classes, each a small dense convolution with its
@@ -113,6 +114,11 @@ def runs(taps: list[Tap], top: int, left: int, width: int, channels: int, pixel:
     return starts, channels
 
 
+def apart(channels: int, groups: int, taps: int, dtype: Any) -> bool:
+    """Return whether the buffer holds the groups one behind the other: worth it where runs are short."""
+    return groups > 1 and taps > 1 and channels < 2 * lanes_of(dtype)
+
+
 class Sizes(NamedTuple):
     """The numbers that `_convolve_kernel` needs. x is the input of the pass (dy, for the input gradient)."""
 
@@ -173,9 +179,10 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     rows, columns = max(p.rows for p in parts), max(p.columns for p in parts)
     inside = top >= 0 and left >= 0 and (rows - 1) * step[0] + bottom < H and (columns - 1) * step[1] + right < W
     Cg = C // s.groups
-    inside = inside and (s.groups == 1 or Cg >= lanes_of(s.dtype))
+    split = apart(Cg, s.groups, len(taps), s.dtype)
+    inside = inside and not split
     buffer_width = W if inside else (columns - 1) * step[1] + right - left + 1
-    pixel = C if inside else Cg
+    pixel = Cg if split else C
 
     V = choose_vectors(O // s.groups, s.dtype)
     width = V * lanes_of(s.dtype)
@@ -196,7 +203,7 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
         panel0 += len(p.taps) * C * panels * width
     sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, TILE_ROWS[V - 1], top, left, buffer_width, *step,
                   *out_step, images, bands, band, buffer_rows, splits, int(inside), pixel,
-                  Cg if inside else buffer_rows * buffer_width * Cg)  # fmt: skip
+                  buffer_rows * buffer_width * Cg if split else Cg)  # fmt: skip
     return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), orders, V, max(panel0, 1),
                 -(-s.N // images) * bands * splits, 1 if inside else images * buffer_rows * buffer_width * C,
                 2 * (images * band * columns + MOST_ROWS))  # fmt: skip
@@ -251,11 +258,14 @@ def pack_kernel(first, end, w, width, panels, K, columns, group_step, column_ste
 
 
 @part
-def copy_band(x, x0, H, W, C, groups, row0, rows, left, width, out, out0):
-    """Rows row0 ... of one image, `width` pixels from column `left` on; zeros outside the image; group by group."""
+def copy_band(x, x0, H, W, C, Cg, row0, rows, left, width, out, out0):
+    """Rows row0 ... of one image, `width` pixels from column `left` on; zeros outside the image.
+
+    First Cg channels of them all, then the next Cg.
+    """
     before = min(max(-left, 0), width)
     inner = max(min(W - max(left, 0), width - before), 0)
-    Cg, L = C // groups, lanes(x)
+    groups, L = C // Cg, lanes(x)
     for g in range(groups):
         for r in range(rows):
             target = out0 + (g * rows + r) * width * Cg
@@ -298,7 +308,7 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, p
             else:
                 a0, image = share * buffer_size, s.buffer_rows * s.buffer_width * s.C
                 for n in range(images):
-                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.groups, row0, s.buffer_rows, s.left,
+                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, row0, s.buffer_rows, s.left,
                               s.buffer_width, buffer, a0 + n * image)  # fmt: skip
             for i in range(0, len(parts), 8):
                 y0, x0, rows, columns = parts[i], parts[i + 1], parts[i + 2], parts[i + 3]
@@ -400,7 +410,7 @@ class GradientSizes(NamedTuple):
     length: int  # of a run
     rows: int  # of sums per run: the length up to whole tiles
     patches: int  # 1: the runs of a pixel are copied into one, which then counts as the only one
-    Cg: int  # channels of a group, which lie together in the buffer
+    pixel: int  # numbers from one pixel to the next in the buffer
     pixel_splits: int
     panel_splits: int
 
@@ -425,7 +435,8 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     V = choose_vectors(Og, s.dtype)
     R, width = TILE_ROWS[V - 1], V * lanes_of(s.dtype)
     panels = -(-Og // width)
-    segments, length = runs(taps, top, left, buffer_width, Cg, Cg)
+    pixel = Cg if apart(Cg, s.groups, T, s.dtype) else s.C
+    segments, length = runs(taps, top, left, buffer_width, Cg, pixel)
     most = max(1, GRADIENT_BYTES // (width * s.dtype.itemsize))
     band = max(1, min(OH, most // OW))
     images = max(1, min(s.N, most // (OH * OW))) if band == OH else 1
@@ -442,7 +453,8 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     pixel_splits = 1 if by_panels else min(n_threads, max(1, s.N * OH * OW // 16))
     sizes = GradientSizes(
         s.N, s.H, s.W, s.C, OH, OW, s.O, s.groups, panels, width, R, top, left, buffer_width, *s.stride, span, images,
-        -(-OH // band), band, length, rows, int(patches), Cg, pixel_splits, n_threads if by_panels else 1)  # fmt: skip
+        -(-OH // band), band, length, rows, int(patches), pixel, pixel_splits,
+        n_threads if by_panels else 1)  # fmt: skip
     return GradientPlan(
         sizes, np.array(segments), np.array(tap_at), V, rows * (1 if patches else len(segments)),
         images * ((band - 1) * s.stride[0] + span) * buffer_width * s.C + SLACK,
@@ -468,14 +480,14 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, segments, sums, sums_
             q0, n0 = job % s.bands * s.band, job // s.bands * s.images
             rows, images = min(s.band, s.OH - q0), min(s.images, s.N - n0)
             high, count = (rows - 1) * s.SH + s.span, 0
-            group = high * s.buffer_width * s.Cg
+            image = high * s.buffer_width * s.C
+            group = s.C // s.groups if s.pixel == s.C else high * s.buffer_width * s.pixel
             for n in range(images):
-                image = n * s.groups * group
-                copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.groups, q0 * s.SH + s.top, high, s.left,
-                          s.buffer_width, buffer, a0 + image)  # fmt: skip
+                copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, q0 * s.SH + s.top, high, s.left,
+                          s.buffer_width, buffer, a0 + n * image)  # fmt: skip
                 for q in range(rows):
                     for r in range(s.OW):
-                        tables[rows0 + count] = image + (q * s.SH * s.buffer_width + r * s.SW) * s.Cg
+                        tables[rows0 + count] = n * image + (q * s.SH * s.buffer_width + r * s.SW) * s.pixel
                         tables[rows0 + block + count] = count * K
                         count += 1
             pixel0 = (n0 * s.OH + q0) * s.OW  # the pixels of a job are neighbours in dy
