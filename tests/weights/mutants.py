@@ -372,7 +372,7 @@ def examine(damaged: Iterator[tuple[str, str, Subject, bytes]]) -> dict[str, Any
         except CheckpointError as error:
             refused = True
             text = str(error)
-            if not text.startswith("load") or not 20 < len(text) < 2000:
+            if not text.startswith("load") or not 15 < len(text) < 2000:
                 wrong.append(f"{where}: the reason is {text[:300]!r}")
         except BaseException as error:
             wrong.append(f"{where}: {type(error).__name__}: {error}"[:300])
