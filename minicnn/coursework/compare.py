@@ -13,6 +13,7 @@ from .student_process import Other
 Array = Any
 Mistakes = Sequence[tuple[str, Callable[..., Array]]]
 
+SINGLE = 1e-6  # of the largest value: what float32 leaves right of a short calculation
 TOLERANCE = 1e-9  # of the largest value; what correct float64 code differs by is a millionth of it
 
 
@@ -102,6 +103,8 @@ def _pattern(
                     return text
         except (ValueError, IndexError, KeyError, TypeError):  # a mistake that these arguments do not allow
             continue
+    if _equal(got, right, right, SINGLE):
+        return "right to a few digits only: is something computed in float32, or a number rounded? needs float64"
     return (
         _whole_patterns(got, right, arguments, names)
         or _moved(got, right)
@@ -109,9 +112,9 @@ def _pattern(
     )
 
 
-def _equal(got: Array, other: Array, right: Array) -> bool:
+def _equal(got: Array, other: Array, right: Array, tolerance: float = TOLERANCE) -> bool:
     size = float(np.abs(right).max(initial=0)) + float(np.abs(other).max(initial=0))
-    return got.shape == other.shape and bool(np.all(np.abs(got - other) <= TOLERANCE * size))
+    return got.shape == other.shape and bool(np.all(np.abs(got - other) <= tolerance * size))
 
 
 def _whole_patterns(got: Array, right: Array, arguments: Sequence[Any], names: Sequence[str]) -> str:

@@ -119,7 +119,7 @@ def _functions_in(file: Path) -> set[str]:
     if file.stat().st_size > MOST_SOURCE:
         raise DataError(f"coursework: {file} has more than {MOST_SOURCE >> 20} MiB, which no exercise needs")
     try:
-        tree = ast.parse(file.read_bytes())
+        tree = ast.parse(file.read_bytes(), file.name)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise DataError(f"coursework: {file} cannot be read: {type(error).__name__}: {clean(error)}") from None
     return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
@@ -231,9 +231,9 @@ class _Grading:
             for name in self.exercise.gradients:
                 self._unwritten(name, f"to check it, {self.exercise.forward} is needed")
             return
-        for number, arguments in enumerate(filter(self.exercise.differentiated, cases)):
+        for arguments in filter(self.exercise.differentiated, cases):
             with np.errstate(all="ignore"):
-                self._gradients(arguments, watched=number == 0)
+                self._gradients(arguments)
         wrong = [self.parts[g] for g in self.exercise.gradients if self.parts[g].state == WRONG]
         if wrong and not self._forward_is_right():
             wrong[0].texts.append("forward is wrong, so this may only follow from it: put forward right first")
@@ -338,12 +338,12 @@ class _Grading:
 
     # gradients
 
-    def _gradients(self, arguments: Arguments, watched: bool) -> None:
+    def _gradients(self, arguments: Arguments) -> None:
         """Check the gradients for one case."""
         names, case = self.exercise.gradients, shapes(self.exercise, arguments)
         dout = self._dout(arguments)
         try:
-            first = self._backward(dout, arguments, watched)
+            first = self._backward(dout, arguments, watched=True)
         except Unwritten:
             for name in names:
                 self._unwritten(name)

@@ -1,6 +1,8 @@
 """Affine layer: every output is a weighted sum of all inputs, plus a bias.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -15,6 +17,10 @@ def affine_forward(x, w, b):
     Returns (out, cache): out (N, M); cache is whatever your backward pass needs.
 
     Hint: x.reshape(len(x), -1) is X. Never change x itself.
+
+    >>> out, cache = affine_forward(np.array([[1.0, 2.0]]), np.array([[1.0, 0.0, 3.0], [0.0, 1.0, 4.0]]), np.ones(3))
+    >>> out
+    array([[ 2.,  3., 12.]])
     """
     raise NotImplementedError
 

@@ -1,6 +1,8 @@
 """Average pooling: of every window, the mean goes on.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -16,6 +18,12 @@ def average_pool_forward(x, pool_param):
     Returns (out, cache): out (N, C, OH, OW); cache is whatever your backward pass needs.
       OH = 1 + (H - PH) // stride,   OW = 1 + (W - PW) // stride
     Windows may overlap (stride smaller than the window) or leave pixels out (larger).
+
+    >>> x = np.arange(16.0).reshape(1, 1, 4, 4)
+    >>> out, cache = average_pool_forward(x, {"pool_height": 2, "pool_width": 2, "stride": 2})
+    >>> out[0, 0]
+    array([[ 2.5,  4.5],
+           [10.5, 12.5]])
     """
     raise NotImplementedError
 

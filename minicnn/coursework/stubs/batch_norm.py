@@ -1,6 +1,8 @@
 """Batch normalisation: every feature gets mean 0 and variance 1 over the batch, then a scale and a shift of its own.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -24,6 +26,15 @@ def batch_norm_forward(x, gamma, beta, bn_param):
         running_var  = momentum · running_var  + (1 - momentum) · var
     In mode "test", use running_mean and running_var instead of mu and var, and leave them as they are.
     Returns (out, cache): out (N, D); cache is whatever your backward pass needs.
+
+    >>> bn_param = {"mode": "train", "eps": 0.0, "momentum": 0.9}
+    >>> bn_param["running_mean"], bn_param["running_var"] = np.zeros(1), np.ones(1)
+    >>> out, cache = batch_norm_forward(np.array([[1.0], [3.0]]), np.array([5.0]), np.array([10.0]), bn_param)
+    >>> out
+    array([[ 5.],
+           [15.]])
+    >>> bn_param["running_mean"]  # 0.9 · 0 + 0.1 · 2
+    array([0.2])
     """
     raise NotImplementedError
 

@@ -1,6 +1,8 @@
 """Convolution as one matrix product: im2col writes every window as a row (or column) of a matrix.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -21,6 +23,12 @@ def conv_im2col_forward(x, w, b, conv_param):
     Hint: build a matrix with one row for each window, (N·OH·OW, C·HH·WW). np.lib.stride_tricks.sliding_window_view
     gives all windows at once; or loop over the HH·WW places in the window, never over the pixels. Then multiply by
     w.reshape(F, -1).T. The order of axes decides everything: write the shape beside each line.
+
+    >>> x = np.arange(9.0).reshape(1, 1, 3, 3)
+    >>> out, cache = conv_im2col_forward(x, np.ones((1, 1, 2, 2)), np.array([0.5]), {"stride": 1, "pad": 0})
+    >>> out[0, 0]
+    array([[ 8.5, 12.5],
+           [20.5, 24.5]])
     """
     raise NotImplementedError
 

@@ -1,6 +1,8 @@
 """Convolution, as its formula says it: by loops. Slow, and the best way to see what the layer does.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -19,6 +21,12 @@ def conv_naive_forward(x, w, b, conv_param):
       OH = 1 + (H + 2·pad - HH) // stride,   OW = 1 + (W + 2·pad - WW) // stride
 
     Hint: np.pad pads. Loop over n, f, p and q; the rest is one product of a window with a filter.
+
+    >>> x = np.arange(9.0).reshape(1, 1, 3, 3)
+    >>> out, cache = conv_naive_forward(x, np.ones((1, 1, 2, 2)), np.array([0.5]), {"stride": 1, "pad": 0})
+    >>> out[0, 0]
+    array([[ 8.5, 12.5],
+           [20.5, 24.5]])
     """
     raise NotImplementedError
 

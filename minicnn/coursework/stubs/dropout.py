@@ -1,6 +1,8 @@
 """Dropout (inverted): in training some numbers are set to 0 at random, and the others grow to make up for it.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -19,6 +21,11 @@ def dropout_forward(x, dropout_param):
     Returns (out, cache): out of x's shape; cache is whatever your backward pass needs.
 
     Why divide by 1 - p? So that the expected value of out is x, and nothing is left to do in mode "test".
+
+    >>> dropout_param = {"mode": "train", "p": 0.5, "uniform": np.array([0.1, 0.9, 0.5, 0.4])}
+    >>> out, cache = dropout_forward(np.array([1.0, 2.0, 3.0, 4.0]), dropout_param)
+    >>> out
+    array([0., 4., 6., 0.])
     """
     raise NotImplementedError
 

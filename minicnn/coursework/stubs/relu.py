@@ -1,6 +1,8 @@
 """ReLU: lets positive numbers through, and nothing else.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -11,6 +13,10 @@ def relu_forward(x):
 
     x: any shape
     Returns (out, cache): out of x's shape; cache is whatever your backward pass needs.
+
+    >>> out, cache = relu_forward(np.array([-2.0, 0.0, 3.0]))
+    >>> out
+    array([0., 0., 3.])
     """
     raise NotImplementedError
 

@@ -1,6 +1,8 @@
 """Sigmoid: squeezes every number into (0, 1).
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -14,6 +16,10 @@ def sigmoid_forward(x):
 
     Hint: x may be 1000 or -1000, and the result must still be a number. For which of them does your formula
     divide infinity by infinity?
+
+    >>> out, cache = sigmoid_forward(np.array([-1000.0, 0.0, 1000.0]))
+    >>> out
+    array([0. , 0.5, 1. ])
     """
     raise NotImplementedError
 

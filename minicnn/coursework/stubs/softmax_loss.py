@@ -1,6 +1,8 @@
 """Softmax loss: how surprised a classifier is by the right answers, and which way to change its scores.
 
-Check your work with:  minicnn coursework grade THIS_FILE
+Fill in what raises NotImplementedError; numbers are float64 throughout. Check your work with:
+
+    minicnn coursework grade THIS_FILE
 """
 
 import numpy as np
@@ -20,5 +22,9 @@ def softmax_loss(x, y):
     Hints: scores may be 1000; softmax does not change if the same number is subtracted from a whole row (which one
     helps?). And take the logarithm before the numbers get too small, not after.
     For dx: differentiate log p[i, y[i]] with respect to x[i, y[i]] and to another x[i, j]. Do not forget the mean.
+
+    >>> loss, dx = softmax_loss(np.array([[0.0, 0.0], [np.log(3), 0.0]]), np.array([0, 0]))
+    >>> print(round(float(loss), 6))  # (log 2 + log 4/3) / 2
+    0.490415
     """
     raise NotImplementedError
