@@ -137,3 +137,14 @@ def test_a_nan_is_found_some_steps_later(steps: int, monkeypatch: pytest.MonkeyP
     assert f"is nan. Device cuda:sim reads them every {steps} steps; the same run on device cpu names" in text
     found = int(text.removeprefix("fit: epoch 1, step ").partition(":")[0])
     assert len(reached) <= found + steps - 1
+
+
+def test_fit_on_a_gpu_reads_nothing_between_the_steps(cupy: Any) -> None:
+    mc.manual_seed(1)
+    model = without_products().to("cuda")
+    read = []
+    config = {"epochs": 1, "batch_size": 2, "optimizer": "adamw"}
+    history = fit(model, Items(), None, config, progress=lambda done, of: read.append(stand_in.transfers))
+    assert len(read) == 6
+    assert len(set(read)) == 1
+    assert np.isfinite(history.rows[0]["loss"])
