@@ -17,7 +17,9 @@ __global__ void relu_forward(const T* x, T* y, index_t n) {
 template <typename T>
 __global__ void relu_backward(const T* dy, const T* y, T* dx, index_t n) {
     index_t i = global_index();
-    if (i < n) dx[i] = y[i] <= T(0) ? T(0) : dy[i];
+    if (i >= n) return;
+    T slope = dy[i];  // by all lanes: a load that waits for y would come later and save nothing, its sector is touched
+    dx[i] = y[i] <= T(0) ? T(0) : slope;
 }
 
 // NumPy: y = np.where(x > 0, x, slope * x)

@@ -37,7 +37,7 @@ SYNC = "    __syncthreads();\n"
 
 PATCHES = [
     Patch(OUTSIDE, "relu", "activation.cu", "if (i < n) y[i] = x[i] > T(0)", "if (i <= n) y[i] = x[i] > T(0)"),
-    Patch(OUTSIDE, "relu", "activation.cu", "if (i < n) dx[i] = y[i]", "if (i < n + 9) dx[i] = y[i]"),
+    Patch(OUTSIDE, "relu", "activation.cu", "if (i >= n) return;\n    T slope", "if (i > n) return;\n    T slope"),
     Patch(OUTSIDE, "add", "elementwise.cu", "z[i] = x[i] + y[i]", "z[i + 1] = x[i] + y[i]"),
     Patch(OUTSIDE, "bias", "reduce.cu", "y[column] = T(sum)", "y[column + 1] = T(sum)"),
     Patch(OUTSIDE, "max_pool", "pool.cu", "if (h < 0 || h >= H) continue;", "if (h < 0) continue;"),
