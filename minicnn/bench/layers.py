@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..ops import arguments
 from .networks import WORKS
 from .peak import multiply_adds_per_second
 from .sides import check_equal, ratio, started
@@ -61,7 +62,9 @@ def line(title: str, multiply_adds: int, seconds: dict[str, list[float]], peak: 
 
 
 def run(works: Sequence[str] = tuple(WORKS), rounds: int = 5, threads: int = 2) -> Results:
-    """Time the layers of the works. Raises NumericsError when the sides disagree."""
+    """Time the layers of the works. Raises ShapeError for an unknown one, NumericsError when the sides disagree."""
+    for name in works:
+        arguments.choice("bench", "work", name, list(WORKS))
     results = Results(multiply_adds_per_second(threads))
     for name in works:
         results.works[name] = measure(name, rounds, threads, 3 if WORKS[name].training else 1)

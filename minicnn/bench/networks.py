@@ -96,20 +96,26 @@ def resnet18_large(nn: Any) -> Any:
     return resnet18(nn, (64, 128, 256, 512), stem, 1000)
 
 
-WORKS = {
-    "alexnet_original_small": Work(
-        "AlexNet in small, 32 × 1×112×92, training", alexnet_original_small, (32, 1, 112, 92), 40
-    ),
-    "alexnet_3x3_small": Work(
-        "AlexNet in small of 3×3 layers, 32 × 1×112×92, training", alexnet_3x3_small, (32, 1, 112, 92), 40
-    ),
-    "resnet18_small": Work("small ResNet-18, 32 × 1×112×92, training", resnet18_small, (32, 1, 112, 92), 40),
-    "resnet18": Work("ResNet-18, 8 × 3×224×224, training", resnet18_large, (8, 3, 224, 224), 1000),
-    "alexnet": Work("AlexNet, 16 × 3×224×224, training", alexnet, (16, 3, 224, 224), 1000),
-    "resnet18_small_infer": Work(
-        "small ResNet-18, 32 × 1×112×92, inference", resnet18_small, (32, 1, 112, 92), 40, training=False
-    ),
-    "resnet18_small_one": Work(
-        "small ResNet-18, one image, inference", resnet18_small, (1, 1, 112, 92), 40, training=False
-    ),
+NETWORKS = {
+    "alexnet_original_small": ("AlexNet in small", alexnet_original_small, (32, 1, 112, 92), 40),
+    "alexnet_3x3_small": ("AlexNet in small of 3×3 layers", alexnet_3x3_small, (32, 1, 112, 92), 40),
+    "resnet18_small": ("small ResNet-18", resnet18_small, (32, 1, 112, 92), 40),
+    "resnet18": ("ResNet-18", resnet18_large, (8, 3, 224, 224), 1000),
+    "alexnet": ("AlexNet", alexnet, (16, 3, 224, 224), 1000),
 }
+
+
+def _works() -> dict[str, Work]:
+    works = {}
+    for training in (True, False):
+        for name, (title, build, shape, classes) in NETWORKS.items():
+            batch, *image = shape
+            what = "training" if training else "inference"
+            title = f"{title}, {batch} × {'×'.join(map(str, image))}, {what}"
+            works[name if training else f"{name}_infer"] = Work(title, build, shape, classes, training)
+    title, one = "small ResNet-18, one image, inference", (1, 1, 112, 92)
+    works["resnet18_small_one"] = Work(title, resnet18_small, one, 40, training=False)
+    return works
+
+
+WORKS = _works()

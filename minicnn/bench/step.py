@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from ..ops import arguments
 from .networks import WORKS
-from .sides import check_equal, ratio, started
+from .sides import SIDES, check_equal, ratio, started
 
 WARM_UP = 3
 
@@ -58,9 +59,33 @@ class Results:
     def __str__(self) -> str:
         return "\n".join(map(str, self.results))
 
+    def plot(self, path: str) -> None:
+        """Draw each side's time as a bar, PyTorch's faster layout being 1, and write the picture."""
+        from ..training.plots import figure
+
+        drawn = figure(8, 0.5 + 0.6 * len(self.results))
+        axes = drawn.subplots()
+        for i, side in enumerate(SIDES):
+            heights = [statistics.median(r.seconds[side]) / statistics.median(_faster(r.seconds)) for r in self.results]
+            places = [row + 0.27 * (i - 1) for row in range(len(self.results))]
+            axes.barh(places, heights, 0.25, label=side, color=("tab:blue", "0.6", "0.8")[i])
+        axes.set_yticks(range(len(self.results)), [WORKS[r.work].title for r in self.results])
+        axes.invert_yaxis()
+        axes.axvline(1, color="black", linewidth=0.5)
+        axes.set_xlabel("time of a step, PyTorch's faster layout = 1")
+        axes.legend()
+        drawn.savefig(path, dpi=120)
+
+
+def _faster(seconds: dict[str, list[float]]) -> list[float]:
+    """Return the seconds of PyTorch's faster layout."""
+    return min((s for side, s in seconds.items() if side.startswith("torch")), key=statistics.median)
+
 
 def run(works: Sequence[str] = tuple(WORKS), rounds: int = 12, threads: int = 2) -> Results:
-    """Time the works. Raises NumericsError when the sides disagree."""
+    """Time the works. Raises ShapeError for an unknown one, NumericsError when the sides disagree."""
+    for name in works:
+        arguments.choice("bench", "work", name, list(WORKS))
     return Results([_compare(name, rounds, threads) for name in works])
 
 

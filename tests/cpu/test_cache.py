@@ -100,7 +100,8 @@ def test_importing_minicnn_does_not_import_numba():
 def test_every_vector_width(vector):
     """The tests of the kernels once more, compiled for other registers (LLVM emulates what the host lacks)."""
     environment = {**os.environ, "MINICNN_VECTOR": vector}
-    names = ("test_conv.py", "test_norm.py", "test_pool.py", "test_vectors.py")
+    families = ("activation", "conv", "dropout", "elementwise", "loss", "matmul", "norm", "optim", "pool", "vectors")
+    names = [f"test_{family}.py" for family in families]
     tests = [Path(__file__).with_name(name) for name in names]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--full", *tests]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=3600)
