@@ -35,7 +35,9 @@ NAMES = {
     "minicnn.data.transforms": """
         Compose Normalize RandomHorizontalFlip RandomCrop RandomAffine RandomErasing ElasticTransform ColorJitter
         RandomLight Resize""",
-    "minicnn.models": "alexnet_orl resnet_orl vgg_orl mlp_orl",
+    "minicnn.models": """
+        alexnet alexnet_2012 vgg11 vgg13 vgg16 vgg19 vgg11_bn vgg13_bn vgg16_bn vgg19_bn resnet18 resnet34 resnet50
+        resnet101 resnet152 resnet_cifar alexnet_orl resnet_orl vgg_orl mlp_orl face_resnet29 embedding""",
     "minicnn.training": "fit History",
     "minicnn.weights": """
         load_torch load_safetensors save_safetensors load_npz save_npz load_dlib load_weights export_onnx""",
