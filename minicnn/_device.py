@@ -91,6 +91,8 @@ def usable(where: Device) -> Device:
             "device 'cuda' needs CuPy, which is not installed: pip install 'minicnn[cuda12]' (CUDA 12) "
             "or 'minicnn[cuda13]' (CUDA 13)"
         )
+    if where == "cuda":
+        import_module("minicnn.cuda.gpu").check()
     if where == "cuda:sim":
         import_module("minicnn.cuda.emulation.build").compiler()
     return where
@@ -99,7 +101,11 @@ def usable(where: Device) -> Device:
 def put(array: Any, where: Device) -> Any:
     """Return an array's values as an array of the kind that a device computes with, copying only if it must."""
     if where == "cuda":
-        return import_module("cupy").asarray(array)
+        try:
+            return import_module("cupy").asarray(array)
+        except Exception as error:
+            explained = import_module("minicnn.cuda.gpu").explained
+            raise explained(error, f"an array {tuple(array.shape)} for device 'cuda'", array.nbytes) from None
     return array.get() if hasattr(array, "get") else array
 
 

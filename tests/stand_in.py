@@ -211,4 +211,10 @@ def module() -> types.ModuleType:
     cupy.ndarray = ndarray  # type: ignore[attr-defined]
     cupy.asarray = lambda a, dtype=None: a if isinstance(a, ndarray) else ndarray(np.array(a, dtype))  # type: ignore[attr-defined]
     cupy.asnumpy = lambda a: a.get()  # type: ignore[attr-defined]
+    cupy.cuda = types.SimpleNamespace(  # type: ignore[attr-defined]  # one GPU, an A100
+        runtime=types.SimpleNamespace(
+            getDeviceCount=lambda: 1, getDevice=lambda: 0, memGetInfo=lambda: (30 * 2**30, 80 * 2**30)
+        ),
+        Device=lambda number: types.SimpleNamespace(compute_capability="80"),
+    )
     return cupy

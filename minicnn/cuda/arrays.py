@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
 from .._device import array_module
+from .gpu import explained
 
 Array = Any
 
@@ -29,8 +33,11 @@ def restored(result: Array, like: Array) -> Array:
 
 def empty(like: Array, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Array:
     """Return a new dense array of the device and, unless given, the shape and type of `like`."""
-    xp = array_module(like)
-    return xp.empty(like.shape if shape is None else shape, dtype or like.dtype)
+    shape, dtype = like.shape if shape is None else shape, np.dtype(dtype or like.dtype)
+    try:
+        return array_module(like).empty(shape, dtype)
+    except Exception as error:
+        raise explained(error, f"an array {tuple(shape)}", math.prod(shape) * dtype.itemsize) from None
 
 
 def contiguous(x: Array) -> Array:

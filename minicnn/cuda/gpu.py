@@ -17,66 +17,83 @@ OLDEST = 75  # compute capability 7.5, Turing: the oldest that NVRTC 13 compiles
 def launch(text: Source, symbol: str, grid: Dims, block: Dims, shared: int, arguments: list[Argument]) -> None:
     """Launch a kernel; it runs while Python goes on. Raises DeviceError where it cannot be compiled or launched."""
     try:
-        function = _module(text, device_number()).get_function(symbol)
+        function = _module(text).get_function(symbol)
         function(grid, block, tuple(a.value for a in arguments), shared_mem=shared)
     except Exception as error:
         raise explained(error, symbol) from None
 
 
-def device_number() -> int:
-    """Return the number of CuPy's current GPU; raises DeviceError where there is none that can be used."""
-    cupy: Any = import_module("cupy")
+@lru_cache(maxsize=64)
+def _module(text: Source) -> Any:
+    # The header's text in the kernel's, not its name: CuPy caches what it compiled under the text, and an edited header
+    # must count.
+    return import_module("cupy").RawModule(code=text.whole, options=OPTIONS, name_expressions=text.expressions)
+
+
+def check() -> None:
+    """Raise DeviceError, with what to do, unless there are CuPy, a driver and a GPU that the kernels run on."""
     try:
-        if cupy.cuda.runtime.getDeviceCount() == 0:
-            raise DeviceError("device 'cuda': there is no NVIDIA GPU in this machine; device 'cuda:sim' needs none")
-        number = int(cupy.cuda.runtime.getDevice())
-        return _supported(number, int(cupy.cuda.Device(number).compute_capability))
-    except DeviceError:
-        raise
+        cupy = import_module("cupy")
+    except ImportError as error:
+        raise DeviceError(
+            f"device 'cuda': CuPy cannot be imported ({error}); it must fit the CUDA of this machine: "
+            "pip install 'minicnn[cuda12]' (CUDA 12) or 'minicnn[cuda13]' (CUDA 13)"
+        ) from None
+    _check(cupy)
+
+
+@lru_cache(maxsize=1)
+def _check(cupy: Any) -> None:
+    runtime = cupy.cuda.runtime
+    try:
+        count, number = int(runtime.getDeviceCount()), 0
+        if count:
+            number = int(runtime.getDevice())
+            capability = int(cupy.cuda.Device(number).compute_capability)
     except Exception as error:
         raise explained(error, "device 'cuda'") from None
-
-
-@lru_cache
-def _supported(number: int, capability: int) -> int:
+    if count == 0:
+        raise DeviceError("device 'cuda': there is no NVIDIA GPU in this machine; device 'cuda:sim' needs none")
     if capability < OLDEST:
         raise DeviceError(
-            f"device 'cuda': GPU {number} has compute capability {capability // 10}.{capability % 10}, the kernels "
-            f"need {OLDEST // 10}.{OLDEST % 10} (Turing, 2018) or later; use device 'cpu'"
+            f"device 'cuda': GPU {number} has compute capability {capability / 10}, the kernels need {OLDEST / 10} "
+            "(Turing, 2018) or later; use device 'cpu'"
         )
-    return number
 
 
-def explained(error: Exception, what: str) -> Exception:
-    """Return what to raise for an error of CuPy: a DeviceError that says what to do, or the error itself."""
+def explained(error: Exception, what: str, asked: int | None = None) -> Exception:
+    """Return what to raise for an error of CuPy: a DeviceError that says what to do, or the error itself.
+
+    asked: the bytes of the array that was to be made, where that is known.
+    """
     kind, text = type(error).__name__, str(error)
-    if kind == "OutOfMemoryError":
-        return DeviceError(f"{what}: {_memory(text)}; use a smaller batch, or free what is not needed")
+    if kind == "OutOfMemoryError" or "cudaErrorMemoryAllocation" in text:
+        free, total = import_module("cupy").cuda.runtime.memGetInfo()
+        wanted = text if asked is None else f"{_gib(asked)} asked"
+        return DeviceError(
+            f"{what}: out of GPU memory: {wanted}, {_gib(free)} of {_gib(total)} free; use a smaller batch or network, "
+            "or end what else uses this GPU (nvidia-smi lists it)"
+        )
     if kind == "CompileException":
         return DeviceError(f"{what}: NVRTC rejects the kernel:\n{text}")
-    if "cudaErrorInsufficientDriver" in text or "CUDA_ERROR_NO_DEVICE" in text or "insufficient" in text:
+    if any(word in text for word in ("cudaErrorInsufficientDriver", "cudaErrorNoDriver", "libcuda.so")):
         return DeviceError(
-            f"{what}: the NVIDIA driver is missing or older than this CUDA ({text}); install a current driver "
-            "(nvidia-smi shows it), or use device 'cuda:sim'"
+            f"{what}: the NVIDIA driver is missing or older than CuPy's CUDA ({text}); install a current driver, "
+            "or use device 'cuda:sim', which needs none"
         )
-    if "cudaErrorNoDevice" in text or "no CUDA-capable device" in text:
+    if "cudaErrorNoDevice" in text:
         return DeviceError(
-            f"{what}: no NVIDIA GPU is visible (is CUDA_VISIBLE_DEVICES set?); device 'cuda:sim' needs none"
+            f"{what}: no NVIDIA GPU is visible ({text}); is CUDA_VISIBLE_DEVICES set? Device 'cuda:sim' needs no GPU"
+        )
+    if any(word in text for word in ("CUDA_ERROR_NO_BINARY_FOR_GPU", "cudaErrorUnsupportedPtxVersion", "INVALID_PTX")):
+        return DeviceError(
+            f"{what}: CuPy's CUDA does not know this GPU's architecture ({text}); install a newer one: "
+            "pip install 'minicnn[cuda13]'"
         )
     if kind in ("CUDARuntimeError", "CUDADriverError", "NVRTCError"):
         return DeviceError(f"{what}: {text}")
     return error
 
 
-def _memory(text: str) -> str:
-    """Return what was asked for and what is free; CuPy's own text has the first."""
-    cupy: Any = import_module("cupy")
-    free, total = (f"{n / 2**30:.2f}" for n in cupy.cuda.runtime.memGetInfo())
-    return f"out of GPU memory ({text}); {free} of {total} GiB are free"
-
-
-@lru_cache(maxsize=64)
-def _module(text: Source, device: int) -> Any:
-    # The header's text in the kernel's, not its name: CuPy caches what it compiled under the text, and an edited header
-    # must count. A module belongs to one GPU.
-    return import_module("cupy").RawModule(code=text.whole, options=OPTIONS, name_expressions=text.expressions)
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.2f} GiB"

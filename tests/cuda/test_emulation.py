@@ -78,9 +78,3 @@ def test_a_folder_that_is_wrong_is_named(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "activations.cu").write_text("")
     with pytest.raises(DeviceError, match=r"activations\.cu in .* is used by no operation"):
         F.relu(x)
-
-
-def test_an_operation_without_kernels_is_named() -> None:
-    x = mc.tensor(np.ones((1, 1, 3, 3)), device="cuda:sim")
-    with pytest.raises(DeviceError, match=r"conv2d_forward has no CUDA version: write it in minicnn/cuda/conv"):
-        F.conv2d(x, x)
