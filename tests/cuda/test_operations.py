@@ -12,7 +12,7 @@ from minicnn.cuda import emulation, loss
 from tests.cases import Case, all_cases
 from tests.ops.test_operations import arguments, assert_close, laid_out, mapped, minicnn_results, torch_results
 
-FAMILIES = ("elementwise", "activation", "reduce", "softmax", "pool", "norm", "dropout", "loss")
+FAMILIES = ("elementwise", "activation", "reduce", "softmax", "pool", "norm", "dropout", "loss", "logic", "matmul")
 CASES = [c for c in all_cases() if getattr(F, c.op).__module__.removeprefix("minicnn.ops.") in FAMILIES]
 
 
