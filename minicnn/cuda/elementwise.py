@@ -29,12 +29,12 @@ LAUNCHES = {name: per_element("n") for name in NAMES}
 kernels = Family("elementwise", LAUNCHES)
 
 
-def _is_float(*operands: Any) -> bool:
+def is_float(*operands: Any) -> bool:
     """Return whether the result is one that a kernel makes: of float32 or float64."""
     return any(hasattr(x, "dtype") and x.dtype.kind == "f" for x in operands)
 
 
-def _broadcast(*operands: Any, dtype: Any = None) -> list[Array]:
+def broadcast(*operands: Any, dtype: Any = None) -> list[Array]:
     """Return the operands as arrays of one shape and type; those that have it already are not copied."""
     arrays = [x for x in operands if hasattr(x, "dtype")]
     dtype = dtype or np.result_type(*(x.dtype for x in arrays))
@@ -54,18 +54,18 @@ def _launch(kernel: str, like: Array, inputs: dict[str, Array], outputs: tuple[s
     return made if len(made) > 1 else made[0]
 
 
-def _shape(x: Any) -> tuple[int, ...]:
+def shape_of(x: Any) -> tuple[int, ...]:
     return getattr(x, "shape", ())
 
 
-def _densest(*arrays: Array) -> Array:
+def densest(*arrays: Array) -> Array:
     """Return the array whose memory order the result takes: the first that is not broadcast."""
     return next((a for a in arrays if 0 not in a.strides or a.size <= 1), arrays[0])
 
 
 def _binary(kernel: str, x: Any, y: Any) -> Array:
-    x, y = _broadcast(x, y)
-    return _launch(kernel, _densest(x, y), {"x": x, "y": y}, ("z",))
+    x, y = broadcast(x, y)
+    return _launch(kernel, densest(x, y), {"x": x, "y": y}, ("z",))
 
 
 def _unary(kernel: str, x: Array) -> Array:
@@ -73,9 +73,9 @@ def _unary(kernel: str, x: Array) -> Array:
 
 
 def add_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.add_forward(x, y)
-    return _binary("add_forward", x, y), (_shape(x), _shape(y))
+    return _binary("add_forward", x, y), (shape_of(x), shape_of(y))
 
 
 def add_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
@@ -84,9 +84,9 @@ def add_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Ar
 
 
 def sub_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.sub_forward(x, y)
-    return _binary("sub_forward", x, y), (_shape(x), _shape(y))
+    return _binary("sub_forward", x, y), (shape_of(x), shape_of(y))
 
 
 def sub_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
@@ -96,22 +96,22 @@ def sub_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Ar
 
 
 def mul_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.mul_forward(x, y)
     return _binary("mul_forward", x, y), (x, y)
 
 
 def mul_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
     x, y = cache
-    dx = sum_to(_binary("mul_forward", dz, y), _shape(x)) if needs[0] else None
-    return dx, sum_to(_binary("mul_forward", dz, x), _shape(y)) if needs[1] else None
+    dx = sum_to(_binary("mul_forward", dz, y), shape_of(x)) if needs[0] else None
+    return dx, sum_to(_binary("mul_forward", dz, x), shape_of(y)) if needs[1] else None
 
 
 def div_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.div_forward(x, y)
     z = _binary("div_forward", x, y)
-    return z, (_shape(x), y, z)
+    return z, (shape_of(x), y, z)
 
 
 def div_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
@@ -119,13 +119,13 @@ def div_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Ar
     dx = sum_to(_binary("div_forward", dz, y), x_shape) if needs[0] else None
     if not needs[1]:
         return dx, None
-    wide_dz, wide_y, wide_z = _broadcast(dz, y, z, dtype=dz.dtype)
+    wide_dz, wide_y, wide_z = broadcast(dz, y, z, dtype=dz.dtype)
     dy = _launch("div_backward", wide_z, {"dz": wide_dz, "y": wide_y, "z": wide_z}, ("dy",))
-    return dx, sum_to(dy, _shape(y))
+    return dx, sum_to(dy, shape_of(y))
 
 
 def neg_forward(x: Array) -> tuple[Array, Any]:
-    return (_unary("neg_forward", x), ()) if _is_float(x) else definition.neg_forward(x)
+    return (_unary("neg_forward", x), ()) if is_float(x) else definition.neg_forward(x)
 
 
 def neg_backward(dy: Array, cache: Any) -> Array:
@@ -133,7 +133,7 @@ def neg_backward(dy: Array, cache: Any) -> Array:
 
 
 def pow_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.pow_forward(x, y)
     z = _binary("pow_forward", x, y)
     return z, (x, y, z)
@@ -141,13 +141,13 @@ def pow_forward(x: Array, y: Array) -> tuple[Array, Any]:
 
 def pow_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple[Array | None, Array | None]:
     x, y, z = cache
-    wide_dz, wide_x, wide_y, wide_z = _broadcast(dz, x, y, z, dtype=dz.dtype)
+    wide_dz, wide_x, wide_y, wide_z = broadcast(dz, x, y, z, dtype=dz.dtype)
     inputs = {"dz": wide_dz, "x": wide_x, "y": wide_y}
     dx = dy = None
     if needs[0]:
-        dx = sum_to(_launch("pow_backward_base", wide_z, inputs, ("dx",)), _shape(x))
+        dx = sum_to(_launch("pow_backward_base", wide_z, inputs, ("dx",)), shape_of(x))
     if needs[1]:
-        dy = sum_to(_launch("pow_backward_exponent", wide_z, {**inputs, "z": wide_z}, ("dy",)), _shape(y))
+        dy = sum_to(_launch("pow_backward_exponent", wide_z, {**inputs, "z": wide_z}, ("dy",)), shape_of(y))
     return dx, dy
 
 
@@ -178,7 +178,7 @@ def sqrt_backward(dy: Array, cache: Any) -> Array:
 
 
 def abs_forward(x: Array) -> tuple[Array, Any]:
-    return (_unary("abs_forward", x), x) if _is_float(x) else definition.abs_forward(x)
+    return (_unary("abs_forward", x), x) if is_float(x) else definition.abs_forward(x)
 
 
 def abs_backward(dy: Array, cache: Any) -> Array:
@@ -186,7 +186,7 @@ def abs_backward(dy: Array, cache: Any) -> Array:
 
 
 def maximum_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.maximum_forward(x, y)
     return _binary("maximum_forward", x, y), (x, y)
 
@@ -197,7 +197,7 @@ def maximum_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tupl
 
 
 def minimum_forward(x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.minimum_forward(x, y)
     return _binary("minimum_forward", x, y), (x, y)
 
@@ -209,14 +209,14 @@ def minimum_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tupl
 
 def _shared_at_ties(dz: Array, cache: Any, one: Any, other: Any, needs: Needs) -> tuple[Array | None, Array | None]:
     """Return the gradients: the first is 0 where one < other, the second where other < one; ties halve."""
-    wide_dz, wide_one, wide_other = _broadcast(dz, one, other, dtype=dz.dtype)
+    wide_dz, wide_one, wide_other = broadcast(dz, one, other, dtype=dz.dtype)
     dx, dy = _launch("maximum_backward", wide_dz, {"dz": wide_dz, "x": wide_one, "y": wide_other}, ("dx", "dy"))
     x, y = cache
-    return sum_to(dx, _shape(x)) if needs[0] else None, sum_to(dy, _shape(y)) if needs[1] else None
+    return sum_to(dx, shape_of(x)) if needs[0] else None, sum_to(dy, shape_of(y)) if needs[1] else None
 
 
 def clamp_forward(x: Array, low: float, high: float) -> tuple[Array, Any]:
-    if not _is_float(x):
+    if not is_float(x):
         return definition.clamp_forward(x, low, high)
     return _launch("clamp_forward", x, {"x": x}, ("y",), low=low, high=high), (x, low, high)
 
@@ -227,14 +227,14 @@ def clamp_backward(dy: Array, cache: Any) -> Array:
 
 
 def where_forward(condition: Array, x: Array, y: Array) -> tuple[Array, Any]:
-    if not _is_float(x, y):
+    if not is_float(x, y):
         return definition.where_forward(condition, x, y)
     dtype = np.result_type(*(a.dtype for a in (x, y)))
-    wide = np.broadcast_shapes(condition.shape, _shape(x), _shape(y))
+    wide = np.broadcast_shapes(condition.shape, shape_of(x), shape_of(y))
     xp = array_module(condition)
     c, a, b = (xp.broadcast_to(v, wide) for v in (condition, xp.asarray(x, dtype), xp.asarray(y, dtype)))
-    z = _launch("where_forward", _densest(a, b), {"condition": c, "x": a, "y": b}, ("z",))
-    return z, (condition, _shape(x), _shape(y))
+    z = _launch("where_forward", densest(a, b), {"condition": c, "x": a, "y": b}, ("z",))
+    return z, (condition, shape_of(x), shape_of(y))
 
 
 def where_backward(dz: Array, cache: Any, needs: Needs = (False, True, True)) -> tuple[Any, Any, Any]:

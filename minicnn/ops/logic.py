@@ -22,11 +22,15 @@ Needs = tuple[bool, ...]
 Dim = int | tuple[int, ...] | list[int] | None
 
 
+@ieee
+def compare_forward(x: Array, y: Array, ufunc: Any) -> Array:
+    return ufunc(x, y)
+
+
 class Compare(Function):
     @staticmethod
-    @ieee
     def forward(ctx: Any, x: Array, y: Array, ufunc: Any) -> Array:
-        return ufunc(x, y)
+        return on(ctx.device, compare_forward)(x, y, ufunc)
 
 
 def _compare(name: str, ufunc: Any, input: Any, other: Any) -> Tensor:
@@ -65,10 +69,14 @@ def ge(input: Any, other: Any) -> Tensor:
     return _compare("ge", np.greater_equal, input, other)
 
 
+def classify_forward(x: Array, ufunc: Any) -> Array:
+    return ufunc(x)
+
+
 class Classify(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, ufunc: Any) -> Array:
-        return ufunc(x)
+        return on(ctx.device, classify_forward)(x, ufunc)
 
 
 def isnan(input: Tensor) -> Tensor:
@@ -133,11 +141,15 @@ def bitwise_not(input: Tensor) -> Tensor:
 # any, all
 
 
+def quantify_forward(x: Array, ufunc: Any, axes: tuple[int, ...], keepdim: bool) -> Array:
+    result = ufunc(x != 0, axis=axes, keepdims=keepdim)
+    return result.astype(np.uint8) if x.dtype == np.uint8 else result  # PyTorch's bools before it had any
+
+
 class Quantify(Function):
     @staticmethod
     def forward(ctx: Any, x: Array, ufunc: Any, axes: tuple[int, ...], keepdim: bool) -> Array:
-        result = ufunc(x != 0, axis=axes, keepdims=keepdim)
-        return result.astype(np.uint8) if x.dtype == np.uint8 else result  # PyTorch's bools before it had any
+        return on(ctx.device, quantify_forward)(x, ufunc, axes, keepdim)
 
 
 def any(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
@@ -157,11 +169,15 @@ def all(input: Tensor, dim: Dim = None, keepdim: bool = False) -> Tensor:
 # z = ⌊x / y⌋:  no gradient, being flat between its steps
 
 
+@ieee
+def floor_divide_forward(x: Array, y: Array) -> Array:
+    return np.floor_divide(x, y)
+
+
 class FloorDivide(Function):
     @staticmethod
-    @ieee
     def forward(ctx: Any, x: Array, y: Array) -> Array:
-        return np.floor_divide(x, y)
+        return on(ctx.device, floor_divide_forward)(x, y)
 
     @staticmethod
     def backward(ctx: Any, dz: Array) -> Any:
@@ -181,13 +197,17 @@ def floor_divide(input: Any, other: Any) -> Tensor:
 # z = x / y without its fraction, ⌊x / y⌋ where that is positive, else ⌈x / y⌉:  no gradient
 
 
+@ieee
+def truncate_divide_forward(x: Array, y: Array) -> Array:
+    if np.result_type(x, y).kind == "f":
+        return np.trunc(np.true_divide(x, y))
+    return np.floor_divide(x, y) + ((np.remainder(x, y) != 0) & (np.less(x, 0) != np.less(y, 0)))
+
+
 class TruncateDivide(Function):
     @staticmethod
-    @ieee
     def forward(ctx: Any, x: Array, y: Array) -> Array:
-        if np.result_type(x, y).kind == "f":
-            return np.trunc(np.true_divide(x, y))
-        return np.floor_divide(x, y) + ((np.remainder(x, y) != 0) & (np.less(x, 0) != np.less(y, 0)))
+        return on(ctx.device, truncate_divide_forward)(x, y)
 
     @staticmethod
     def backward(ctx: Any, dz: Array) -> Any:
