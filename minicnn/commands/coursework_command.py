@@ -1,7 +1,8 @@
 """Exercises for a course: `list` them, get a file to fill in (`new`), and `grade` what was written.
 
-`new NAME` writes NAME.py, a plain NumPy file with formulas, shapes and hints; nothing of minicnn is needed in it.
-`grade FILE` compares every forward pass in it with the right results over several inputs, and checks every gradient.
+`new NAME` writes NAME.py (`new --all` all of them), a plain NumPy file with formulas, shapes and hints; nothing of
+minicnn is needed in it. `grade FILE` compares every forward pass in it with the right results over several inputs, and
+checks every gradient.
 Each part gives a point. The file runs in a process of its own with limits on time and memory.
 Exit code of `grade`: 0 all right; 1 something is wrong, not written yet, crashed, or out of time or memory; 2 the
 file or the cases cannot be read, or hold no exercise.
@@ -22,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing = actions.add_parser("list", help="the exercises, in the order of teaching")
     listing.add_argument("--json", action="store_true", help="print them as JSON")
     new = actions.add_parser("new", help="write an exercise's file to fill in")
-    new.add_argument("name", metavar="NAME", help="of an exercise, see `minicnn coursework list`")
+    new.add_argument("name", metavar="NAME", nargs="?", help="of an exercise, see `minicnn coursework list`")
+    new.add_argument("--all", action="store_true", help="a file for each exercise")
     new.add_argument("--out", metavar="FILE", help="default: NAME.py in this folder")
     new.add_argument("--force", action="store_true", help="overwrite a file that exists")
     grading = actions.add_parser("grade", help="grade the exercises in a file")
@@ -50,18 +52,31 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _new(options: argparse.Namespace) -> int:
-    from ..coursework.catalogue import exercise
+    from ..coursework.catalogue import EXERCISES, exercise
     from ..errors import DataError
 
-    found = exercise(options.name)
-    path = Path(options.out or f"{found.name}.py")
-    try:
-        with path.open("w" if options.force else "x", encoding="utf-8") as file:
-            file.write(found.stub)
-    except FileExistsError:
-        raise DataError(f"coursework: {path} exists and is left as it is; --out takes another name") from None
-    print(f"wrote {path}; when you have filled it in:  minicnn coursework grade {path}")
+    if bool(options.name) == options.all:
+        raise DataError("coursework new: needs the NAME of an exercise, or --all")
+    if options.all and options.out:
+        raise DataError("coursework new: --out takes one exercise, --all writes NAME.py for each")
+    files = {Path(options.out or f"{e.name}.py"): e for e in (EXERCISES if options.all else [exercise(options.name)])}
+    for path in files:
+        if path.exists() and not options.force:
+            raise DataError(f"coursework: {path} exists and is left as it is; --out takes another name")
+    for path, found in files.items():
+        _write(path, found.stub)
+        print(f"wrote {path}; when you have filled it in:  minicnn coursework grade {path}")
     return 0
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file. Raises DataError if that cannot be done."""
+    from ..errors import DataError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"coursework: {path} cannot be written: {error.strerror}") from error
 
 
 def _grade(options: argparse.Namespace) -> int:
@@ -78,5 +93,5 @@ def _grade(options: argparse.Namespace) -> int:
     print(report.as_text(results, notes))
     if options.json:
         found = report.as_dict(file, results, notes, options.seed)
-        Path(options.json).write_text(json.dumps(found, ensure_ascii=False, indent=1), encoding="utf-8")
+        _write(Path(options.json), json.dumps(found, ensure_ascii=False, indent=1))
     return 0 if all(r.passed for r in results) else 1

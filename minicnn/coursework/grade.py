@@ -229,7 +229,7 @@ class _Grading:
             return
         if all(self.parts[p].state == UNWRITTEN for p in self.exercise.parts):
             for name in self.exercise.gradients:
-                self._unwritten(name, f"to check it, {self.exercise.forward} is needed")
+                self._unwritten(name)
             return
         for arguments in filter(self.exercise.differentiated, cases):
             with np.errstate(all="ignore"):
@@ -258,7 +258,9 @@ class _Grading:
             for name in also:
                 self.parts[name].enter(self._updated(arguments, changed, updates or {}))
         except Unwritten:
-            for name in (part, *also):
+            then = "" if self.exercise.single else f"; then {self.exercise.backward}, which needs its cache"
+            self._unwritten(part, f"write {self.exercise.forward}, which raises NotImplementedError{then}")
+            for name in also:
                 self._unwritten(name)
             return
         except Fault as fault:
@@ -345,7 +347,8 @@ class _Grading:
         try:
             first = self._backward(dout, arguments, watched=True)
         except Unwritten:
-            for name in names:
+            self._unwritten(names[0], f"write {self.exercise.backward}, which raises NotImplementedError")
+            for name in names[1:]:
                 self._unwritten(name)
             return
         except Fault as fault:

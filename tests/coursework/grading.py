@@ -24,7 +24,7 @@ def relu(
     return before + RELU.format(**dict(zip(("forward", "backward"), indented)))
 
 
-def graded(text: str, name: str, folder: Path, seconds: float = 60.0, seed: int = 0) -> Result:
+def graded(text: str, name: str, folder: Path, seconds: float = 300.0, seed: int = 0) -> Result:
     """Return the result of one exercise in a file of this text."""
     file = folder / "student.py"
     file.write_text(text, encoding="utf-8")
