@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from importlib.util import find_spec
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -43,19 +44,24 @@ def test_the_emulation_does_what_the_gpu_does(run: str) -> None:
         np.testing.assert_allclose(found, emulated, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("layout", ["row-major", "channels-last", "strided"])
-@pytest.mark.parametrize("item", all_cases(), ids=str)
-def test_the_shared_cases(item: Case, layout: str, dtype: Any) -> None:
-    args, kwargs = arguments(item, dtype)
-    expected, expected_gradients, cotangents = torch_results(item, args, kwargs)
+@pytest.mark.parametrize("op", sorted({case.op for case in all_cases()}))
+def test_the_shared_cases(op: str) -> None:
+    for case in all_cases():
+        if case.op == op:
+            for layout, dtype in product(("row-major", "channels-last", "strided"), (np.float32, np.float64)):
+                compare(case, layout, dtype)
+
+
+def compare(case: Case, layout: str, dtype: Any) -> None:
+    args, kwargs = arguments(case, dtype)
+    expected, expected_gradients, cotangents = torch_results(case, args, kwargs)
     args, kwargs = mapped(args, lambda a: laid_out(a, layout)), mapped(kwargs, lambda a: laid_out(a, layout))
-    outputs, gradients = minicnn_results(item, args, kwargs, "cuda", cotangents)
+    outputs, gradients = minicnn_results(case, args, kwargs, "cuda", cotangents)
     for i, (actual, wanted) in enumerate(zip(outputs, expected, strict=True)):
-        assert_close(f"output {i}", actual.numpy(), wanted.detach().numpy())
+        assert_close(f"{case} {layout} output {i}", actual.numpy(), wanted.detach().numpy())
     for i, (actual, wanted) in enumerate(zip(gradients, expected_gradients, strict=True)):
         if actual is not None and wanted is not None:
-            assert_close(f"gradient {i}", actual, wanted)
+            assert_close(f"{case} {layout} gradient {i}", actual, wanted)
 
 
 @pytest.mark.parametrize("shape", [(7, 43), (3, 5, 1021), (1, 1), (256, 4096)])
