@@ -117,7 +117,7 @@ def _check(subject: Subject, wrt: Any, options: Options, seed: int, report: Repo
         if outcome.operation:
             report.diagnosis.extend(report.faults)
             return
-        report.diagnosis = diagnose(report, outcome, raw, chosen, Clock(options.clock.at_most(6.0).left()))
+        report.diagnosis = diagnose(report, outcome, raw, chosen, options.clock.at_most(6.0))
     look_for_state(point, "after many calls ")
     if not chosen:
         subject.note("there was no gradient to check: no input or parameter is an array of floats")

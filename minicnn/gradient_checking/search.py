@@ -40,18 +40,25 @@ class Findings:
 
 
 class Clock:
-    """Time left of a budget in seconds."""
+    """Time left: of a budget in seconds, and of limits within the check, which count the processor's time.
 
-    def __init__(self, seconds: float | None) -> None:
+    So a busy machine does not change what is found. Limits end by the clock on the wall, too, five times as late: a
+    function may wait without working.
+    """
+
+    def __init__(self, seconds: float | None, busy: float | None = None) -> None:
         self.end = None if seconds is None else time.perf_counter() + seconds
+        self.busy_end = None if busy is None else time.process_time() + busy
 
     def left(self) -> float:
         """Return the seconds left, infinite without a budget."""
-        return float("inf") if self.end is None else self.end - time.perf_counter()
+        wall = float("inf") if self.end is None else self.end - time.perf_counter()
+        return wall if self.busy_end is None else min(wall, self.busy_end - time.process_time())
 
     def at_most(self, seconds: float) -> Clock:
-        """Return a clock that runs out after so many seconds, or with this one."""
-        return Clock(min(seconds, self.left()))
+        """Return a clock that runs out after so many seconds of work, or with this one."""
+        wall = float("inf") if self.end is None else self.end - time.perf_counter()
+        return Clock(min(5 * seconds, wall), min(seconds, self.left()))
 
 
 def nothing(comparison: Comparison) -> Findings:
