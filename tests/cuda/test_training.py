@@ -28,12 +28,12 @@ def cupy(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     return found
 
 
-def without_products() -> nn.Module:
-    """A network of every kind of layer but those that multiply matrices."""
+def small_network() -> nn.Module:
+    """A network of every kind of layer but convolution."""
     return nn.Sequential(
         nn.BatchNorm2d(3), nn.ReLU(), nn.MaxPool2d(2), nn.LocalResponseNorm(3), nn.Dropout2d(0.3), nn.GroupNorm(3, 3),
         nn.Sigmoid(), nn.AvgPool2d(2, 1), nn.Tanh(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LayerNorm(3),
-        nn.Dropout(0.3),
+        nn.Dropout(0.3), nn.Linear(3, 7), nn.LeakyReLU(), nn.Linear(7, 3, bias=False),
     )  # fmt: skip
 
 
@@ -45,7 +45,7 @@ def data(n: int = 6) -> tuple[np.ndarray, np.ndarray]:
 def trained(device: str, optimizer: Any) -> tuple[list[float], list[np.ndarray]]:
     """Return the losses of three steps, and the parameters and running statistics after them."""
     mc.manual_seed(5)
-    model = without_products().to(device)
+    model = small_network().to(device)
     steps = optimizer(model.parameters())
     x, y = (mc.tensor(a).to(device) for a in data())
     losses = []
@@ -75,7 +75,7 @@ def test_three_steps_are_those_of_the_reference(optimizer: Any) -> None:
 def test_a_step_on_a_gpu_never_waits_for_it(cupy: Any) -> None:
     """The whole step runs on the stand-in for CuPy, whose arrays count each copy to the host."""
     mc.manual_seed(5)
-    model = without_products().to("cuda")
+    model = small_network().to("cuda")
     steps = optim.SGD(model.parameters(), 0.1, momentum=0.9)
     x, y = (wrap(stand_in.ndarray(a), mc.device("cuda"), None, 0) for a in data())
     before = stand_in.transfers
@@ -116,7 +116,7 @@ def test_fit_gives_the_rows_of_the_reference() -> None:
     for device in ("reference", "cuda:sim"):
         mc.manual_seed(1)
         config = {"epochs": 2, "batch_size": 4, "lr": 0.02, "augment": False}
-        rows[device] = fit(without_products().to(device), Items(), None, config).rows
+        rows[device] = fit(small_network().to(device), Items(), None, config).rows
     for row, wanted in zip(rows["cuda:sim"], rows["reference"], strict=True):
         assert row.keys() == wanted.keys()
         for name in row:
@@ -129,7 +129,7 @@ def test_a_nan_is_found_some_steps_later(steps: int, monkeypatch: pytest.MonkeyP
     reached = []
     with pytest.raises(NumericsError) as caught:
         fit(
-            without_products().to("cuda:sim"), Items(bad=3), None, {"epochs": 1, "batch_size": 2},
+            small_network().to("cuda:sim"), Items(bad=3), None, {"epochs": 1, "batch_size": 2},
             progress=lambda done, of: reached.append(done),
         )  # fmt: skip
     text = str(caught.value)
@@ -141,7 +141,7 @@ def test_a_nan_is_found_some_steps_later(steps: int, monkeypatch: pytest.MonkeyP
 
 def test_fit_on_a_gpu_reads_nothing_between_the_steps(cupy: Any) -> None:
     mc.manual_seed(1)
-    model = without_products().to("cuda")
+    model = small_network().to("cuda")
     read = []
     config = {"epochs": 1, "batch_size": 2, "optimizer": "adamw"}
     history = fit(model, Items(), None, config, progress=lambda done, of: read.append(stand_in.transfers))
