@@ -1,12 +1,15 @@
 """Launch tables and kernel files belong together, and arguments are checked before any device sees them."""
 
 import importlib
+import inspect
 import re
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from minicnn import ops
+from minicnn._device import device, on
 from minicnn.cuda import launch, source
 from minicnn.errors import DeviceError, DTypeError, ShapeError
 
@@ -71,3 +74,22 @@ def test_launches_beyond_a_gpu_are_refused(grid, block, shared, text) -> None:  
     with pytest.raises(DeviceError) as caught:
         launch.check_limits("k", grid, block, shared)
     assert text in str(caught.value)
+
+
+OPERATIONS = {
+    (family, name)
+    for family in sorted(path.stem for path in Path(ops.__file__).parent.glob("*.py"))
+    if family not in ("shape", "__init__")
+    for path in Path(ops.__file__).parents[1].rglob("*.py")
+    for name in re.findall(r"\bon\([\w.]+, (\w+)\)", path.read_text(encoding="utf-8"))
+    if hasattr(module := importlib.import_module(f"minicnn.ops.{family}"), name)
+    and getattr(module, name).__module__ == module.__name__
+}
+
+
+@pytest.mark.parametrize(("family", "name"), sorted(OPERATIONS), ids=str)
+def test_every_operation_has_a_twin_with_its_definitions_parameters(family: str, name: str) -> None:
+    definition = getattr(importlib.import_module(f"minicnn.ops.{family}"), name)
+    twin = on(device("cuda:sim"), definition)
+    assert twin.__module__ == f"minicnn.cuda.{family}"
+    assert list(inspect.signature(twin).parameters) == list(inspect.signature(definition).parameters)
