@@ -27,6 +27,7 @@ Array = Any
 
 RIGHT, WRONG, UNWRITTEN, UNDECIDED = "right", "WRONG", "not written yet", "not checked"
 MOST_SOURCE = 1 << 20
+BUDGET = 20.0  # seconds for the checker's own work on a case; it takes less than one where nothing is wrong
 OWN_CALLS = 4  # a backward pass that calls its forward pass more often measures slopes
 
 
@@ -48,7 +49,7 @@ class Part:
     state: str = UNDECIDED
     texts: list[str] = field(default_factory=list)
     right: int = 0  # cases
-    cases: int = 0
+    cases: int = 0  # those that were checked; of a gradient none after the first wrong one
 
     def enter(self, text: str) -> None:
         """Enter the finding about one case, nothing if it is right; of wrong cases the first is described."""
@@ -341,8 +342,11 @@ class _Grading:
     # gradients
 
     def _gradients(self, arguments: Arguments) -> None:
-        """Check the gradients for one case."""
-        names, case = self.exercise.gradients, shapes(self.exercise, arguments)
+        """Check the gradients for one case, those that were not wrong before."""
+        everything, case = self.exercise.gradients, shapes(self.exercise, arguments)
+        names = [n for n in everything if self.parts[n].state != WRONG]
+        if not names:
+            return
         dout = self._dout(arguments)
         try:
             first = self._backward(dout, arguments, watched=True)
@@ -356,10 +360,10 @@ class _Grading:
                 self.parts[name].enter(f"{fault.diagnosis.text}; case {case}")
             return
         unusable = {
-            name: f"{name} is of type {g.kind}, needs an array" for name, g in zip(names, first) if isinstance(g, Other)
+            n: f"{n} is of type {g.kind}, needs an array" for n, g in zip(everything, first) if isinstance(g, Other)
         }
         order = self._order(first, arguments)
-        report = self._check(arguments)
+        report = self._check(arguments, [everything.index(n) for n in names])
         self.result.reports.append(report)
         if not report.gradients:
             texts = [str(f) for f in report.faults] or ["the gradients cannot be checked"]
@@ -367,11 +371,16 @@ class _Grading:
                 self.parts[name].enter(f"{texts[0]}; case {case}")
             return
         general = [d for d in report.faults if not d.gradient] if all(g.passed for g in report.gradients) else []
-        for i, (name, gradient) in enumerate(zip(names, report.gradients)):
+        for name, gradient in zip(names, report.gradients):
+            i = everything.index(name)
             lines = [unusable[name]] if name in unusable else [str(f) for f in general]
             if not lines and not gradient.passed:
                 lines = [str(e) for e in gradient.elements[:2]]
-                known = order or self._exchanged(name, report) or self._slip(i, first[i], arguments, dout)
+                known = (
+                    order
+                    or self._exchanged(name, dict(zip(names, report.gradients)))
+                    or self._slip(i, first[i], arguments, dout)
+                )
                 lines += [f"cause: {known}"] if known else _causes(report, gradient, self._forward_is_right())
             self.parts[name].enter("\n".join([*(lines or [str(gradient)]), f"case {case}"]) if lines else "")
 
@@ -389,20 +398,19 @@ class _Grading:
                 return text
         return ""
 
-    def _exchanged(self, name: str, report: Report) -> str:
+    def _exchanged(self, name: str, found: dict[str, Gradient]) -> str:
         """Return whether one gradient was returned in another's place."""
-        found = dict(zip(self.exercise.gradients, report.gradients))
         got = found[name].analytic
         for other, gradient in found.items():
             numeric = gradient.numeric
             if other == name or numeric is None or np.shape(got) != numeric.shape or not np.isfinite(numeric).all():
                 continue
             if np.abs(got - numeric).max(initial=0) <= 1e-6 * np.abs(numeric).max(initial=0):
-                return f"what comes as {name} is {other}: the order must be ({', '.join(found)})"
+                return f"what comes as {name} is {other}: the order must be ({', '.join(self.exercise.gradients)})"
         return ""
 
-    def _check(self, arguments: Arguments) -> Report:
-        """Return the checker's report: the right function's slopes against the student's backward pass.
+    def _check(self, arguments: Arguments, which: list[int]) -> Report:
+        """Return the checker's report about some gradients: the right function's slopes against the student's.
 
         The student's forward pass gives the cache, the reference gives the numbers: so a backward pass cannot be
         credited for agreeing with a wrong forward pass, and slow loops are not run for every slope.
@@ -420,7 +428,7 @@ class _Grading:
         names = inspect.Signature([inspect.Parameter(n, kind) for n in exercise.arguments[:last]])
         function.__signature__ = names  # type: ignore[attr-defined]  # the checker calls the gradients by these names
         return gradcheck(
-            function, arguments, backward=backward, mode="full", seed=self.limits.seed, budget=self.limits.seconds / 2
+            function, arguments, backward=backward, wrt=which, mode="full", seed=self.limits.seed, budget=BUDGET
         )
 
     def _backward(self, dout: Array, arguments: Arguments, watched: bool, apply: bool = False) -> list[Any]:

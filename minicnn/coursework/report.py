@@ -18,8 +18,7 @@ def as_text(results: list[Result], notes: list[str]) -> str:
             lines += [f"{result.name}: {result.verdict}"]
         for part in result.parts.values():
             if part.texts:
-                count = f" in {part.cases - part.right} of {part.cases} cases" if part.cases > 1 and part.right else ""
-                lines += [f"{result.name}, {part.name}: {part.state}{count}"]
+                lines += [f"{result.name}, {part.name}: {part.state}{_beside(part)}"]
                 lines += [textwrap.indent(text, "    ") for text in part.texts]
     lines += [f"note: {note}" for note in notes]
     lines += [""] if lines else []
@@ -32,6 +31,10 @@ def as_text(results: list[Result], notes: list[str]) -> str:
     lines += ["  ".join([*(f"{cell:{w}}" for cell, w in zip(row, widths)), row[3]]) for row in rows]
     points, possible = _sums(results)
     return "\n".join([*lines, f"{points} of {possible} points"])
+
+
+def _beside(part: Part) -> str:
+    return f"; right in {part.right} other case{'s' * (part.right > 1)}" if part.right else ""
 
 
 def _word(part: Part, result: Result) -> str:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -29,20 +30,20 @@ class Ended(BaseException):
 
 
 class Student:
-    """A student's file, running. `ask` sends a request; `close` ends the process and whatever it started."""
+    """A student's file, running. `ask` sends a request; `close` ends the process and whatever it started.
 
-    __slots__ = ("_late", "_process", "_timer", "error", "memory", "names", "seconds")
+    `seconds` bounds the time in which the grader waits for it, all requests together.
+    """
+
+    __slots__ = ("_late", "_left", "_process", "error", "memory", "names", "seconds")
 
     def __init__(self, file: Path, seconds: float, memory: int) -> None:
-        self.seconds, self.memory, self._late = seconds, memory, threading.Event()
+        self.seconds, self.memory, self._left, self._late = seconds, memory, seconds, threading.Event()
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": ""}
         self._process = subprocess.Popen(
             [sys.executable, "-B", str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, env=environment, start_new_session=True,
         )  # fmt: skip
-        self._timer = threading.Timer(seconds, self._stop)
-        self._timer.daemon = True
-        self._timer.start()
         try:
             start = {"file": str(file.absolute()), "root": str(SCRIPT.parents[1]), "memory": memory}
             answer = self.ask(start, "while the file was read")
@@ -59,6 +60,9 @@ class Student:
     def ask(self, request: dict[str, Any], doing: str) -> dict[str, Any]:
         """Return the answer to a request. Raises Ended if there is none."""
         requests, answers = cast(BinaryIO, self._process.stdin), cast(BinaryIO, self._process.stdout)
+        watch, start = threading.Timer(self._left, self._stop), time.monotonic()
+        watch.daemon = True
+        watch.start()
         try:
             requests.write(frame(request))
             requests.flush()
@@ -67,6 +71,9 @@ class Student:
             raise Ended(self._how_it_ended(doing)) from None
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError, MemoryError):
             raise Ended("writes into the grader's own channel, instead of returning results", True) from None
+        finally:
+            watch.cancel()
+            self._left = max(0.0, self._left - (time.monotonic() - start))
         if "refused" in answer:
             raise Ended(clean(answer["refused"]), True)
         error = answer.get("error")
@@ -85,7 +92,6 @@ class Student:
 
     def close(self) -> None:
         """End the process."""
-        self._timer.cancel()
         end(self._process)
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
