@@ -64,6 +64,8 @@ RUNS: dict[str, Callable[[], Arrays]] = {
     ),
     "group_norm": gradients(lambda x, w, b: F.group_norm(x, 3, w, b), numbers(2, 6, 5, 7), numbers(6), numbers(6)),
     "local_response_norm": gradients(lambda x: F.local_response_norm(x, 5, alpha=0.5), IMAGES),
+    "matmul": gradients(F.matmul, numbers(5, 37), numbers(37, 41)),
+    "cross_entropy": gradients(lambda x: F.cross_entropy(x, mc.tensor(np.arange(3) * 7)), ROWS),
     "dropout": gradients(seeded(lambda x: F.dropout(x, 0.3)), FLAT),
 }  # fmt: skip
 
