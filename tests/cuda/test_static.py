@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from minicnn.cuda import machine_code, nvrtc, source
+from minicnn.cuda.emulation.build import build
 from minicnn.cuda.gpu import OPTIONS
 from minicnn.errors import DeviceError
 from tests.cuda.resources import ARCHITECTURES, FAMILIES, committed, measured
@@ -48,6 +49,15 @@ def test_registers_and_shared_memory_are_as_committed(family: str, architecture:
         most, exactly = table[kernel, architecture]
         assert registers <= most, f"{kernel}: {registers} registers on {architecture}, the table has {most}"
         assert shared == exactly, f"{kernel}: {shared} bytes of shared memory, the table has {exactly}"
+
+
+@needs_nvrtc
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_emulation_knows_the_shared_memory(family: str) -> None:
+    text = source.read(family)
+    emulated, compiled = build(text, "fast").shared, nvrtc.compile_kernels(text, "sm_80").resources
+    for kernel, r in compiled.items():
+        assert r.shared <= emulated[kernel] <= r.shared + 1024, kernel
 
 
 def test_the_table_has_no_kernel_that_is_gone() -> None:

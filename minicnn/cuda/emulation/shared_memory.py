@@ -14,7 +14,7 @@ def static_bytes(library: Path, text: str, kernels: list[str]) -> dict[str, int]
     """Return the bytes of the shared arrays of each kernel and of the functions that it calls.
 
     The arrays are the thread-local ones in a library's table of symbols. Who calls whom is read from the text: of a
-    template that is called, the largest instance counts.
+    template that is called, all instances count, so the number may be a little too large.
     """
     listing = subprocess.run(["nm", "-SC", library], capture_output=True, text=True, check=True).stdout
     own: dict[str, dict[str, int]] = {}
@@ -32,7 +32,7 @@ def _bytes(kernel: str, own: dict[str, dict[str, int]], calls: dict[str, set[str
         found = calls.get(waiting.pop(), set()) - called
         called |= found
         waiting += found
-    shared_with = sum(max(own[f].values()) for f in called - {name} if f in own)
+    shared_with = sum(sum(own[f].values()) for f in called - {name} if f in own)
     return own.get(name, {}).get(bracket + rest, 0) + shared_with
 
 
