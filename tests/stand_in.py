@@ -120,9 +120,20 @@ def _operator(name: str) -> Any:
     return operate
 
 
+def _in_place(name: str) -> Any:
+    def operate(self: ndarray, other: Any) -> ndarray:
+        _refuse_host_arrays([other])
+        _made(name, getattr(self._host, name)(_host(other)), self)
+        return self
+
+    return operate
+
+
 for _name in ["add", "sub", "mul", "truediv", "pow", "matmul", "and", "or", "xor", "mod", "floordiv"]:
     for _form in (f"__{_name}__", f"__r{_name}__"):
         setattr(ndarray, _form, _operator(_form))
+for _name in ["iadd", "isub", "imul", "itruediv"]:
+    setattr(ndarray, f"__{_name}__", _in_place(f"__{_name}__"))
 for _name in ["neg", "abs", "invert", "eq", "ne", "lt", "le", "gt", "ge"]:
     setattr(ndarray, f"__{_name}__", _operator(f"__{_name}__"))
 ndarray.__hash__ = object.__hash__  # type: ignore[method-assign]

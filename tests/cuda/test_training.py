@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -148,3 +149,22 @@ def test_fit_on_a_gpu_reads_nothing_between_the_steps(cupy: Any) -> None:
     assert len(read) == 6
     assert len(set(read)) == 1
     assert np.isfinite(history.rows[0]["loss"])
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "rmsprop"])
+def test_a_run_on_a_gpu_is_that_of_the_reference_and_is_read_back(cupy: Any, optimizer: str, tmp_path: Path) -> None:
+    def run(epochs: int, name: str, resume: bool = False, device: str = "cuda") -> list[Any]:
+        mc.manual_seed(1)
+        config = {"epochs": epochs, "batch_size": 4, "optimizer": optimizer, "schedule": "constant"}
+        model = small_network().to(device)
+        rows = fit(model, Items(), Items(), config, out=tmp_path / name, resume=resume).rows
+        return [rows, *(v.numpy() for v in model.state_dict().values())]
+
+    whole, other = run(2, "whole"), run(2, "other", device="reference")
+    for row, wanted in zip(whole[0], other[0], strict=True):
+        for name in row:
+            np.testing.assert_allclose(row[name], wanted[name], rtol=1e-3, err_msg=name)
+    for value, wanted in zip(whole[1:], other[1:], strict=True):
+        np.testing.assert_allclose(value, wanted, atol=1e-4)
+    again = run(2, "whole", resume=True)  # all its epochs are done: it is read back, and nothing more
+    np.testing.assert_equal(again, whole)
