@@ -12,7 +12,9 @@ from minicnn.cuda import emulation, loss
 from tests.cases import Case, all_cases
 from tests.ops.test_operations import arguments, assert_close, laid_out, mapped, minicnn_results, torch_results
 
-FAMILIES = ("elementwise", "activation", "reduce", "softmax", "pool", "norm", "dropout", "loss", "logic", "matmul")
+FAMILIES = {
+    "elementwise", "activation", "reduce", "softmax", "pool", "norm", "dropout", "loss", "logic", "matmul", "conv"
+}  # fmt: skip
 CASES = [c for c in all_cases() if getattr(F, c.op).__module__.removeprefix("minicnn.ops.") in FAMILIES]
 
 
@@ -37,6 +39,7 @@ def compare(item: Case, dtype: Any, layout: str) -> None:
             assert_close(f"gradient {i}", actual, wanted)
 
 
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")  # PyTorch's
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # NumPy's, of inf − inf in a sum
 @pytest.mark.parametrize("item", CASES, ids=str)
 def test_values_and_gradients_are_pytorchs(item: Case) -> None:
@@ -44,6 +47,7 @@ def test_values_and_gradients_are_pytorchs(item: Case) -> None:
 
 
 @pytest.mark.full
+@pytest.mark.filterwarnings("ignore:Using padding='same':UserWarning")
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @pytest.mark.parametrize("layout", ["row-major", "channels-last", "strided"])
 @pytest.mark.parametrize("item", CASES, ids=str)
