@@ -35,27 +35,33 @@ class Instruction(NamedTuple):
 
 
 class Code(NamedTuple):
-    """A kernel's instructions: those of its innermost loops, and the others, each passed once by a thread."""
+    """A kernel's instructions: those of innermost loops that multiply and add, of other loops, and the rest.
 
-    loops: list[Instruction]
+    Loops that neither multiply nor touch memory are in the rest: they divide or search, a few times.
+    """
+
+    multiplying: list[Instruction]
+    moving: list[Instruction]
     others: list[Instruction]
 
     def per_warp(self, accesses: float, multiply_adds: float) -> float:
         """Return how many instructions a warp runs, given its accesses to memory and its multiply-adds.
 
-        How often the loops run follows from what they have most of; all of them count as one.
+        How often loops run follows from what is in them: the first from the multiply-adds, the others from the accesses
+        that are left. Where the compiler multiplies and adds for other reasons (divisions, functions), all loops
+        together follow from the accesses.
         """
-        inside, outside = (
-            (sum(i.multiplies_and_adds for i in part), sum(i.accesses_memory for i in part)) for part in self
-        )
-        which, counted = (0, multiply_adds) if inside[0] > inside[1] else (1, accesses)
-        times = max(0.0, (counted - outside[which]) / inside[which]) if inside[which] else float(bool(self.loops))
-        return len(self.others) + times * len(self.loops)
+        fused = sum(i.multiplies_and_adds for i in self.multiplying)
+        inner, outer, once = (sum(i.accesses_memory for i in part) for part in self)
+        left = max(0.0, accesses - once)
+        times = max(multiply_adds / fused if fused else 0.0, left / (inner + outer) if inner + outer else 0.0)
+        rest = max(0.0, left - times * inner) / outer if outer else times
+        return len(self.others) + times * len(self.multiplying) + rest * len(self.moving)
 
     @property
     def independent(self) -> int:
         """Return how many chains of multiply-adds the loops keep going: the registers that they add to."""
-        return max(1, len({i.register for i in self.loops if i.multiplies_and_adds}))
+        return max(1, len({i.register for i in self.multiplying if i.multiplies_and_adds}))
 
 
 def read(cubin: bytes, name: str, architecture: str) -> Code:
@@ -64,9 +70,20 @@ def read(cubin: bytes, name: str, architecture: str) -> Code:
     last = max(k for k, i in enumerate(code) if i.operation == EXIT)  # functions that are rarely called follow
     code = code[: last + 1]
     spans = [(i.target, i.address) for i in code if i.target is not None and i.target < i.address]
-    inner = [s for s in spans if not any(t != s and s[0] <= t[0] and t[1] <= s[1] for t in spans)]
-    looped = [any(low <= i.address <= high for low, high in inner) for i in code]
-    return Code([i for i, inside in zip(code, looped) if inside], [i for i, inside in zip(code, looped) if not inside])
+    loops = {span: [i for i in code if span[0] <= i.address <= span[1]] for span in spans}
+    multiplying, moving = set[int](), set[int]()
+    for span, body in loops.items():
+        innermost = not any(t != span and span[0] <= t[0] and t[1] <= span[1] for t in spans)
+        if innermost and any(i.multiplies_and_adds for i in body):
+            multiplying |= {i.address for i in body}
+        elif any(i.multiplies_and_adds or i.accesses_memory for i in body):
+            moving |= {i.address for i in body}
+    moving -= multiplying
+    return Code(
+        [i for i in code if i.address in multiplying],
+        [i for i in code if i.address in moving],
+        [i for i in code if i.address not in multiplying | moving],
+    )
 
 
 def decoded(text: bytes, hopper: bool) -> list[Instruction]:

@@ -8,7 +8,7 @@ from minicnn.cuda.emulation.counts import Counted, named
 from minicnn.cuda.machine_code import Code, Instruction
 from minicnn.cuda.nvrtc import Resources
 
-STRAIGHT = Code([], [Instruction(16 * k, 0x210, 0, None) for k in range(20)])
+STRAIGHT = Code([], [], [Instruction(16 * k, 0x210, 0, None) for k in range(20)])
 
 
 def of_one_block(grid: int, block: int = 256, **number: int) -> Counted:
@@ -33,7 +33,7 @@ def test_multiply_adds_at_full_rate_are_the_peak_of_the_data_sheet() -> None:
     assert roofline.A100.peak == pytest.approx(19.5e12, rel=1e-2)
     assert roofline.H100.peak == pytest.approx(66.9e12, rel=1e-2)
     c = of_one_block(108, fma32=256 * 1000)
-    fused = Code([Instruction(16 * k, 0x223, k, None) for k in range(64)], [])
+    fused = Code([Instruction(16 * k, 0x223, k, None) for k in range(64)], [], [])
     e = roofline.estimate(c, Resources(128, 0, 0, 0), fused, roofline.A100)
     assert (e.bound, e.of_peak) == ("multiply-adds", pytest.approx(1.0))
 
@@ -47,9 +47,12 @@ def test_warps_that_a_multiprocessor_holds() -> None:
 
 def test_what_loops_run_follows_from_what_was_counted() -> None:
     fma, load, other = (Instruction(0, operation, 1, None) for operation in (0x223, 0x984, 0x210))
-    code = Code([fma] * 8 + [load] * 2 + [other] * 2, [load] + [other] * 9)
-    assert code.per_warp(accesses=1 + 2 * 50, multiply_adds=8 * 50) == 10 + 50 * 12
-    assert Code([load, other], [other]).per_warp(accesses=7, multiply_adds=0) == 1 + 7 * 2
+    inner, outer = [fma] * 8 + [load] * 2 + [other] * 2, [load] * 3 + [other] * 7
+    code = Code(inner, outer, [load] + [other] * 9)
+    assert code.per_warp(accesses=1 + 2 * 50 + 3 * 5, multiply_adds=8 * 50) == 10 + 50 * 12 + 5 * 10
+    assert Code([], [load, other], [other]).per_warp(accesses=7, multiply_adds=0) == 1 + 7 * 2
+    divides = Code([fma, load], [], [other])  # the compiler's multiply-adds of a division are not counted as such
+    assert divides.per_warp(accesses=7, multiply_adds=0) == 1 + 7 * 2
 
 
 @pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing() or "NVRTC is there")
