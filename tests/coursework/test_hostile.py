@@ -147,14 +147,15 @@ def test_dout_is_left_as_it_is(tmp_path: Path) -> None:
     assert "changes its input dout in place" in said(result) or "changes dout in place" in said(result)
 
 
-def test_printing_threads_and_warnings_do_no_harm(tmp_path: Path) -> None:
+def test_printing_threads_and_strict_settings_do_no_harm(tmp_path: Path) -> None:
     before = (
-        "import os, sys, threading, time, traceback, warnings\nimport matplotlib\n"
+        "import os, sys, threading, time, traceback, warnings\nimport numpy as np\n"
+        "np.seterr(all='raise')\nwarnings.simplefilter('error')\n"
         "threading.Thread(target=time.sleep, args=(1000,)).start()\n"
     )
     body = (
         "print('x' * 100000); sys.stderr.write('x' * 100000); os.write(1, b'x' * 100000); traceback.print_stack()\n"
-        "warnings.warn('careful'); np.log(-np.ones(2)); sys.stdin.read()\n"
+        "warnings.warn('careful'); np.log(-np.ones(2)); sys.stdin.read(); np.exp(-1e4)\n"
     )
     assert graded(relu(body + RIGHT, before=before), "relu", tmp_path).passed
 

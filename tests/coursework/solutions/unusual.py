@@ -8,7 +8,6 @@ import numpy as np
 from numpy import einsum
 from numpy.lib.stride_tricks import as_strided
 
-np.seterr(all="raise")  # a student's habit
 CALLS = []
 
 
