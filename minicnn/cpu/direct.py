@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import settings
+from .kept_weights import packed
 from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
 from .threads import flat, kernel, part, scratch
 from .vectors import lanes, lanes_of, vcopy, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
@@ -357,14 +358,18 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
         bias[:, :columns] = b.reshape(s.groups, columns)
     y = np.empty((s.N, p.sizes.OH, p.sizes.OW, p.sizes.O), s.dtype)
     shares, blocks = min(settings.threads(), p.jobs), all_panels * -(-K // 16)
+
+    def pack(panels: Array) -> None:
+        with scratch(blocks * L * L, s.dtype) as spare:
+            for order, taps, panel0 in p.orders:
+                pack_kernel(blocks, flat(w), p.sizes.width, p.sizes.panels, K, columns, Og * Cg * T, column_step,
+                            k_step, order, taps, panels, panel0, spare)  # fmt: skip
+
     with (
-        scratch(p.panels, s.dtype) as panels,
-        scratch(max(shares * p.buffer, blocks * L * L), s.dtype) as buffer,
+        packed(w, ("direct", s, transpose), s.N * p.sizes.OH * p.sizes.OW, p.panels, pack) as panels,
+        scratch(shares * p.buffer, s.dtype) as buffer,
         scratch(shares * p.tables, np.int64) as tables,
     ):
-        for order, taps, panel0 in p.orders:
-            pack_kernel(blocks, flat(w), p.sizes.width, p.sizes.panels, K, columns, Og * Cg * T, column_step, k_step,
-                        order, taps, panels, panel0, buffer)  # fmt: skip
         _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.parts, p.segments,
                          panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables,
                          PANEL_BYTES)  # fmt: skip

@@ -23,7 +23,7 @@ from ..ops.arithmetic import ieee
 from ..ops.norm import Needs, channels_back, channels_to_the_end
 from . import settings
 from .registers import load, store, vsqrt, widen, wload
-from .threads import flat, kernel, part
+from .threads import flat, kernel, part, scratch
 from .vectors import lanes, lanes_of, vfill, vload, vstore
 
 Array = Any
@@ -82,6 +82,20 @@ def normalise_kernel(first, end, x, high, low, scale, bias, y, channels):
 
 
 @kernel
+def normalise_eval_kernel(first, end, x, mean, variance, w, b, eps, y, inverse, scale, shares, rows, channels, padded):
+    """y = (x − μ) · w / √(σ² + ε) + b; a piece is a share of the rows with its own scales (all find the same)."""
+    for share in range(first, end):
+        own = share * padded
+        for c in range(channels):
+            inverse[c] = 1.0 / math.sqrt(np.float64(variance[c]) + eps)
+            scale[own + c] = inverse[c] * w[c]
+        for row in range(share * rows // shares, (share + 1) * rows // shares):
+            for c in range(0, channels, lanes(x)):
+                n, i = channels - c, row * channels + c
+                store(y, i, (load(x, i, n) - load(mean, c, n)) * vload(scale, own + c) + load(b, c, n), n)
+
+
+@kernel
 def normalise_backward_kernel(first, end, dy, x, high, low, of_dy, of_x, constant, dx, channels):
     """dx = dy · of_dy + (x − high − low) · of_x + constant; a piece is a row."""
     for row in range(first, end):
@@ -128,13 +142,18 @@ def batch_norm_backward(dy: Array, cache: Any, needs: Needs = (True, True, True)
     return dx, dw, total.astype(x.dtype) if has_bias and needs[2] else None
 
 
-@ieee
 def batch_norm_eval_forward(
     x: Array, mean: Array, variance: Array, w: Array | None, b: Array | None, eps: float
 ) -> tuple[Array, Any]:
     x = _channels_to_the_end(x)
-    inverse = 1 / np.sqrt(variance.astype(np.float64) + eps)
-    y = _normalised(x, (mean, np.zeros_like(mean)), inverse, w, b)  # the mean is a number of x's type: nothing is over
+    channels, rows, y = x.shape[-1], math.prod(x.shape[:-1]), np.empty_like(x)
+    inverse, padded, shares = np.zeros(channels), _padded(channels, x.dtype), min(settings.threads(), rows)
+    weight = np.ones(channels, x.dtype) if w is None else w
+    bias = np.zeros(channels, x.dtype) if b is None else b
+    vectors = (np.ascontiguousarray(a) for a in (mean, variance, weight, bias))
+    with scratch(max(1, shares) * padded, x.dtype) as scale:
+        normalise_eval_kernel(shares, flat(x), *map(flat, vectors), eps, flat(y), inverse, scale, shares, rows,
+                              channels, padded)  # fmt: skip
     return channels_back(y), (x, mean, inverse, w, b is not None)
 
 

@@ -1,11 +1,14 @@
-"""`mc.use_winograd`: a switch of the CPU kernels, kept here so that setting it does not import Numba."""
+"""Switches of the CPU kernels, kept here so that setting one does not import Numba."""
 
 from __future__ import annotations
 
 from types import TracebackType
 
 winograd = True
-"""Whether float32 3 × 3 convolutions may run as Winograd; read at each call."""
+"""Whether float32 3 × 3 and 5 × 5 convolutions may run as Winograd; read at each call."""
+
+kept_weights = True
+"""Whether passes over few pixels may keep their packed weights from call to call, see `kept_weights.py`."""
 
 
 class use_winograd:

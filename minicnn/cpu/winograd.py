@@ -32,6 +32,7 @@ import numpy as np
 
 from . import settings
 from .direct import Shape, pack_kernel
+from .kept_weights import packed
 from .microkernel import TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
 from .threads import flat, kernel, part, scratch
 from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vzero
@@ -294,18 +295,26 @@ def _convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool
         bias[: s.O] = b
     y = np.empty((s.N, s.OH, s.OW, s.O), shape.dtype)
     shares = min(settings.threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
-    rows, order, blocks = np.arange(s.T), np.arange(taps), s.panels * -(-s.C // 16)
-    if transpose:
-        order = order[::-1].copy()  # the filter is turned round
+    rows = np.arange(s.T)
+
+    def pack(u: Array) -> None:
+        order, blocks = np.arange(taps), s.panels * -(-s.C // 16)
+        if transpose:
+            order = order[::-1].copy()  # the filter is turned round
+        with (
+            scratch(taps * s.C * s.Op, shape.dtype) as panels,
+            scratch(max(s.panels * s.C * 6 * s.K, blocks * L) * L, shape.dtype) as spare,
+        ):
+            pack_kernel(blocks, flat(w), width, s.panels, s.C, s.O, 0, column_step, k_step, order, taps, panels, 0,
+                        spare)  # fmt: skip
+            _filters_kernel(s.panels * s.C, panels, s, u, spare)
+
     with (
-        scratch(taps * s.C * s.Op, shape.dtype) as packed,
-        scratch(36 * s.u_step, shape.dtype) as u,
+        packed(w, ("winograd", shape, transpose), s.N * s.OH * s.OW, 36 * s.u_step, pack) as u,
         scratch(shares * 36 * s.v_step, shape.dtype) as v,
         scratch(shares * 36 * s.m_step, shape.dtype) as m,
-        scratch(max(s.panels * s.C * 6 * s.K, blocks * L, shares * 72) * L, shape.dtype) as spare,
+        scratch(shares * 72 * L, shape.dtype) as spare,
     ):
-        pack_kernel(blocks, flat(w), width, s.panels, s.C, s.O, 0, column_step, k_step, order, taps, packed, 0, spare)
-        _filters_kernel(s.panels * s.C, packed, s, u, spare)
         _winograd_kernel(shares, tile("rows", V, shape.dtype), shares, flat(x), s, u, bias, y.reshape(-1), v, m, spare,
                          rows * s.Cp, rows * s.Op)  # fmt: skip
     return y
