@@ -14,10 +14,9 @@ import pytest
 import minicnn as mc
 import minicnn.functional as F
 from minicnn import nn, optim
+from minicnn.cuda import emulation
 from minicnn.cuda.launch import launched
 from minicnn.models import build
-
-pytest.importorskip("minicnn.cuda.conv")  # until its kernels are there
 
 NETWORKS = {
     "resnet_orl": {"dropout": 0.4},
@@ -25,6 +24,7 @@ NETWORKS = {
     "vgg_orl": {"widths": (8, 16), "depth": 4},
     "mlp_orl": {},
 }
+LARGE = ("resnet_orl", "alexnet_orl")  # a checked step takes half a minute and more
 BOOKKEEPING = ("minicnn.ops.shape", "minicnn.ops.cast")
 
 
@@ -99,6 +99,13 @@ def test_a_step_runs_our_kernels_alone(name: str) -> None:
     assert found.launches > 3 * len(found.gradients)  # norm, clipping and step of each, and the network's own
 
 
+@pytest.mark.parametrize("name", [*(pytest.param(n, marks=pytest.mark.full) for n in LARGE), "vgg_orl", "mlp_orl"])
+def test_the_checks_report_nothing_in_a_step(name: str) -> None:
+    with emulation.checking():
+        found = step.__wrapped__(name, "cuda:sim")
+    np.testing.assert_array_equal(found.afterwards, step(name, "cuda:sim").afterwards)
+
+
 def test_the_command_trains_on_the_simulator(small_faces: Path, tmp_path: Path) -> None:
     config = {"model": "resnet_orl", "epochs": 2, "steps_per_epoch": 2, "batch_size": 4, "lr": 0.02, "augment": False}
     options: dict[str, Any] = {"options": {"widths": [8, 16], "depth": 6}}
@@ -110,7 +117,9 @@ def test_the_command_trains_on_the_simulator(small_faces: Path, tmp_path: Path) 
             cwd=tmp_path, check=False, capture_output=True, text=True, timeout=300,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
-    rows = [list(csv.DictReader((tmp_path / n / "metrics.csv").open())) for n in ("cuda_sim", "reference")]
+    rows = [
+        list(csv.DictReader((tmp_path / n / "metrics.csv").read_text().splitlines())) for n in ("cuda_sim", "reference")
+    ]
     assert len(rows[0]) == len(rows[1]) == 2
     for ours, theirs in zip(*rows):
         for name in ("loss", "train_accuracy", "gradient_norm"):
