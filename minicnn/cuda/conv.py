@@ -15,12 +15,9 @@ from typing import Any, NamedTuple
 
 from ..errors import ShapeError
 from ..layout import channels_last, from_nhwc, nhwc
-from ..ops.conv import Needs, Padding, Pair, transposed_size
+from ..ops.conv import Needs, Padding, Pair, output_size, transposed_size
 from .arrays import contiguous, empty
-from .im2col import fold_backward as fold_backward
-from .im2col import fold_forward as fold_forward
-from .im2col import unfold_backward as unfold_backward
-from .im2col import unfold_forward as unfold_forward
+from .im2col import col2im, im2col
 from .launch import Arguments, Family, Launch, ceil_div, per_element
 from .matmul import product
 from .reduce import sum_columns, sum_to
@@ -174,12 +171,9 @@ def conv2d_forward(
     x: Array, w: Array, b: Array | None, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> tuple[Array, Any]:
     window = Window((w.shape[2], w.shape[3]), stride, padding, dilation, groups)
-    h, width = (
-        (size + sum(pads) - d * (k - 1) - 1) // s + 1
-        for size, k, s, pads, d in zip(x.shape[2:], window.kernel, stride, padding, dilation)
-    )
+    h, width = (output_size(*a) for a in zip(x.shape[2:], window.kernel, stride, padding, dilation))
     if _Algorithm.name == "im2col":
-        y = _forward_by_im2col(x, w, b, window)
+        y = _forward_by_im2col(x, w, b, (h, width), window)
     else:
         y = _convolved(x, _packed(w, groups, turned=False), b, (h, width), window, transposed=False)
     return y, (x, w, b is not None, window)
@@ -227,14 +221,37 @@ def conv_transpose2d_backward(dy: Array, cache: Any, needs: Needs = (True, True,
     return dx, dw, _bias_gradient(dy) if has_bias and needs[2] else None
 
 
-# By im2col: the definition's lines, each a kernel
+# im2col (`unfold`) and its transpose col2im (`fold`)
 
 
-def _columns(x: Array, window: Window) -> tuple[Array, Any]:
-    """Return im2col's matrices, (N·G, C/G·KH·KW, OH·OW), and what leads back."""
-    columns, cache = unfold_forward(x, window.kernel, window.stride, window.padding, window.dilation)
-    n, c, *_ = columns.shape
-    return columns.reshape(n * window.groups, c // window.groups * math.prod(window.kernel), -1), (columns.shape, cache)
+def unfold_forward(x: Array, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair) -> tuple[Array, Any]:
+    window = (kernel, stride, padding, dilation)
+    return im2col(x, *window), (x.shape[2:], *window)
+
+
+def unfold_backward(dcolumns: Array, cache: Any) -> Array:
+    return col2im(dcolumns, *cache)
+
+
+def fold_forward(
+    columns: Array, size: Pair, kernel: Pair, stride: Pair, padding: Padding, dilation: Pair
+) -> tuple[Array, Any]:
+    window = (kernel, stride, padding, dilation)
+    return col2im(columns, size, *window), window
+
+
+def fold_backward(dx: Array, cache: Any) -> Array:
+    return im2col(dx, *cache)
+
+
+# conv2d by im2col: the definition's lines, each a kernel
+
+
+def _columns(x: Array, window: Window) -> Array:
+    """Return im2col's matrices, (N·G, C/G·KH·KW, OH·OW)."""
+    columns = im2col(x, *window[:4])
+    n, c, kh, kw, oh, ow = columns.shape
+    return columns.reshape(n * window.groups, c // window.groups * kh * kw, oh * ow)
 
 
 def _filters(w: Array, groups: int) -> Array:
@@ -248,23 +265,19 @@ def _output_rows(dy: Array, groups: int) -> Array:
     return contiguous(dy).reshape(n * groups, o // groups, oh * ow)
 
 
-def _forward_by_im2col(x: Array, w: Array, b: Array | None, window: Window) -> Array:
-    columns, (shape, _) = _columns(x, window)
-    y = product(columns, _filters(w, window.groups), b, xt=True, yt=True)  # (N·G, OH·OW, O/G)
-    n, *_, oh, ow = shape
-    y = y.reshape(n, window.groups, oh, ow, len(w) // window.groups).transpose(0, 1, 4, 2, 3)
-    return channels_last(y.reshape(n, len(w), oh, ow))
+def _forward_by_im2col(x: Array, w: Array, b: Array | None, size: Pair, window: Window) -> Array:
+    y = product(_columns(x, window), _filters(w, window.groups), b, xt=True, yt=True)  # (N·G, OH·OW, O/G)
+    y = y.reshape(len(x), window.groups, *size, len(w) // window.groups).transpose(0, 1, 4, 2, 3)
+    return channels_last(y.reshape(len(x), len(w), *size))
 
 
 def _input_gradient_by_im2col(dy: Array, w: Array, size: Pair, window: Window) -> Array:
     dcolumns = product(_filters(w, window.groups), _output_rows(dy, window.groups), xt=True)
     dcolumns = dcolumns.reshape(len(dy), w.shape[1] * window.groups, *window.kernel, *dy.shape[2:])
-    dx, _ = fold_forward(dcolumns, size, window.kernel, window.stride, window.padding, window.dilation)
-    return channels_last(dx)
+    return channels_last(col2im(dcolumns, size, *window[:4]))
 
 
 def _filter_gradient_by_im2col(x: Array, dy: Array, shape: tuple[int, ...], window: Window) -> Array:
-    columns, _ = _columns(x, window)
-    each = product(_output_rows(dy, window.groups), columns, yt=True)  # (N·G, O/G, C/G·KH·KW): one for each image
-    each = each.reshape(len(x), window.groups, *each.shape[1:])
+    each = product(_output_rows(dy, window.groups), _columns(x, window), yt=True)  # (N·G, O/G, C/G·KH·KW)
+    each = each.reshape(len(x), window.groups, *each.shape[1:])  # one for each image
     return sum_to(each, each.shape[1:]).reshape(shape)

@@ -26,7 +26,8 @@ def test_every_kernel_has_its_launch(path: Path) -> None:
 def test_every_kernel_says_which_numpy_lines_it_equals(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
     for kernel in source.read(path.stem).kernels:
-        comment = re.search(rf"((?://[^\n]*\n)+)(?:template[^\n]*\n)?__global__ void {kernel}\(", text)
+        before = r"((?://[^\n]*\n)+)(?:template[^\n]*\n)?__global__ void (?:__launch_bounds__\([^)]*\)\s*)?"
+        comment = re.search(rf"{before}{kernel}\(", text)
         assert "NumPy:" in (comment[1] if comment else ""), kernel
     head = text[: text.index("#include")]
     assert all(word in head for word in ("Grid", "hared memory", "Bytes per element", "Limit")), path.name
