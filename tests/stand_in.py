@@ -58,6 +58,8 @@ class ndarray:
             return getattr(self._host, name)
         if name in METHODS:
             return lambda *args, **kwargs: _made(name, getattr(self._host, name)(*_host(args), **_host(kwargs)), self)
+        if name == "data":
+            return types.SimpleNamespace(ptr=self._host.ctypes.data)
         if name == "T":
             return _wrapped(self._host.T, self)
         raise AttributeError(f"cupy.ndarray has no attribute {name!r}")

@@ -1,7 +1,7 @@
 """Networks in training on CUDA: the numbers of the other devices, by our kernels alone, without a wait."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import minicnn.functional as F
 from minicnn import nn, optim
 from minicnn._tensor import wrap
 from minicnn.errors import NumericsError
+from minicnn.models import build
 from minicnn.training import fit
 from tests import stand_in
 from tests.test_stand_in import emulated
 
-BOOKKEEPING = {"empty", "zeros_like", "ones_like", "reshape", "transpose", "copy", "astype"}
-"""What may make floats in a training step besides our kernels: new memory, its order, its type."""
+BOOKKEEPING = {"empty", "zeros_like", "ones_like", "reshape", "transpose", "broadcast_to", "copy", "astype"}
+"""What may make floats in a training step besides our kernels: new memory, views, the order and type of numbers."""
 
 
 @pytest.fixture
@@ -38,9 +39,9 @@ def small_network() -> nn.Module:
     )  # fmt: skip
 
 
-def data(n: int = 6) -> tuple[np.ndarray, np.ndarray]:
+def data(n: int = 6, size: tuple[int, int] = (10, 12)) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(8)
-    return rng.standard_normal((n, 3, 10, 12)).astype(np.float32), rng.integers(0, 3, n)
+    return rng.standard_normal((n, 3, *size)).astype(np.float32), rng.integers(0, 3, n)
 
 
 def trained(device: str, optimizer: Any) -> tuple[list[float], list[np.ndarray]]:
@@ -73,12 +74,22 @@ def test_three_steps_are_those_of_the_reference(optimizer: Any) -> None:
         np.testing.assert_allclose(value, wanted, atol=1e-4)
 
 
-def test_a_step_on_a_gpu_never_waits_for_it(cupy: Any) -> None:
+@pytest.mark.parametrize(
+    ("make", "size"),
+    [
+        (small_network, (10, 12)),
+        (lambda: build("resnet_orl", num_classes=3, in_channels=3, widths=(8, 16), depth=6, dropout=0.2), (10, 12)),
+        (lambda: build("vgg_orl", num_classes=3, in_channels=3, widths=(8, 16), depth=4), (10, 12)),
+        (lambda: build("alexnet_orl", num_classes=3, in_channels=3), (32, 34)),
+    ],
+    ids=["small network", "resnet_orl", "vgg_orl", "alexnet_orl"],
+)
+def test_a_step_on_a_gpu_never_waits_for_it(make: Callable[[], nn.Module], size: tuple[int, int], cupy: Any) -> None:
     """The whole step runs on the stand-in for CuPy, whose arrays count each copy to the host."""
     mc.manual_seed(5)
-    model = small_network().to("cuda")
+    model = make().to("cuda")
     steps = optim.SGD(model.parameters(), 0.1, momentum=0.9)
-    x, y = (wrap(stand_in.ndarray(a), mc.device("cuda"), None, 0) for a in data())
+    x, y = (wrap(stand_in.ndarray(a), mc.device("cuda"), None, 0) for a in data(2, size))
     before = stand_in.transfers
     stand_in.calls.clear()
     for _ in range(2):
