@@ -47,7 +47,7 @@ CALLS: dict[str, tuple[Call, Sequence[tuple[int, ...]]]] = {  # on minicnn.funct
     "linear": (lambda f, x, w: f.linear(x, w), ((512, 4096), (4096, 4096))),
     **{
         f"conv2d 3 x 3, {c} channels": (lambda f, x, w: f.conv2d(x, w, padding=1), ((n, c, size, size), (c, c, 3, 3)))
-        for n, c, size in ((64, 64, 56), (64, 128, 28), (64, 256, 14), (256, 512, 7))
+        for n, c, size in ((64, 64, 56), (64, 128, 28), (128, 256, 14), (256, 512, 7))
     },
     "max_pool2d": (lambda f, x: f.max_pool2d(x, 3, stride=2, padding=1), (IMAGES,)),
     "avg_pool2d": (lambda f, x: f.avg_pool2d(x, 2), (IMAGES,)),

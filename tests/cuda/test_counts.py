@@ -61,7 +61,8 @@ __global__ void patterns(const T* x, T* y, int step) {
 }
 template <typename T>
 __global__ void four_at_a_time(const T* x, T* y) {
-    reinterpret_cast<float4*>(y)[threadIdx.x] = reinterpret_cast<const float4*>(x)[threadIdx.x];
+    float4 v = reinterpret_cast<const float4*>(x)[threadIdx.x];
+    reinterpret_cast<float4*>(y)[threadIdx.x] = make_float4(v.w, v.z, v.y, v.x);
 }
 template <typename T>
 __global__ void half_branches(const T* x, T* y) {

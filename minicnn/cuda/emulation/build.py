@@ -29,7 +29,8 @@ HERE = Path(__file__).parent
 WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wno-unknown-pragmas", "-Wno-unused-function")
 # Without -fno-gnu-unique the shared arrays of a template would be one object in all loaded libraries.
 COMMON = ("-std=c++17", "-fPIC", "-gdwarf-4", "-ffp-contract=off", "-fno-strict-aliasing", "-fno-gnu-unique")
-INSTRUMENTED = ("-O1", "-DEMULATION_INSTRUMENTED", "--param=tsan-instrument-func-entry-exit=0")
+# Without -fno-tree-sra a float4 is read as four floats, which on a GPU is one access.
+INSTRUMENTED = ("-O1", "-DEMULATION_INSTRUMENTED", "--param=tsan-instrument-func-entry-exit=0", "-fno-tree-sra")
 UNDEFINED = "bounds-strict,signed-integer-overflow,shift,integer-divide-by-zero,alignment"
 MODES = {  # the order of `enum Mode` in runtime.cpp
     "fast": ("-O2", "-fno-math-errno"),
