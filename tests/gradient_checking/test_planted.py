@@ -35,15 +35,26 @@ def test_there_are_enough_of_all_kinds() -> None:
     assert KINDS - planted == set()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_mistakes_are_caught_and_right_ones_pass(family: str) -> None:
-    """In a family that the rules of diagnosis were made with, most causes come first; at least most are among two."""
-    reports = [(e, check(e, 3)) for e in examples(family)]
+def look(chosen: list[Example], allowed: float) -> None:
+    """Every mistake is caught, no right one blamed, and all but a few causes are among the first two."""
+    reports = [(e, check(e, 3)) for e in chosen]
     assert [e.name for e, report in reports if e.cause and report] == []
     assert [e.name for e, report in reports if not e.cause and not report] == []
     wrong = [(e, report) for e, report in reports if e.cause]
     unnamed = [f"{e.name}: {[d.kind for d in r.diagnosis]}" for e, r in wrong if not named(e, r, 2)]
-    assert len(unnamed) <= (0.05 if family in SEEN else 0.1) * len(wrong), unnamed
+    assert len(unnamed) <= allowed * len(wrong), unnamed
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_mistakes_are_caught_and_right_ones_pass(family: str) -> None:
+    """Every second example; in a family that the rules of diagnosis were made with, hardly a cause is missed."""
+    look(examples(family)[::2], 0.1 if family in SEEN else 0.15)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("family", FAMILIES)
+def test_all_mistakes_are_caught_and_right_ones_pass(family: str) -> None:
+    look(examples(family), 0.05 if family in SEEN else 0.1)
 
 
 @pytest.mark.full
