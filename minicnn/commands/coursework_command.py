@@ -82,7 +82,8 @@ def _write(path: Path, text: str) -> None:
 def _grade(options: argparse.Namespace) -> int:
     from ..coursework import report
     from ..coursework.catalogue import exercise
-    from ..coursework.grade import Limits, grade
+    from ..coursework.grade import grade
+    from ..coursework.result import Limits
     from ..errors import DataError
 
     if options.seed < 0 or not options.time > 0 or options.memory < 64:

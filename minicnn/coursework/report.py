@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .catalogue import EXERCISES
-from .grade import RIGHT, Part, Result
+from .result import RIGHT, Part, Result
 
 
 def as_text(results: list[Result], notes: list[str]) -> str:

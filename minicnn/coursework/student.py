@@ -102,3 +102,10 @@ class Student:
 def clean(text: Any) -> str:
     """Return a text from the student's process on one line, without characters that would steer a terminal."""
     return "".join(c if c.isprintable() else " " for c in str(text)[:500]).strip()
+
+
+def described(error: dict[str, Any]) -> str:
+    """Return an error in the student's process in words: its kind, text and place."""
+    text = clean(error["text"])
+    place = f" ({clean(error['place'])})" if error.get("place") else ""
+    return f"{clean(error['type'])}{': ' if text else ''}{text}{place}"

@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from minicnn.coursework.catalogue import exercise
-from minicnn.coursework.grade import Limits, Result, grade
+from minicnn.coursework.grade import grade
+from minicnn.coursework.result import Limits, Result
 
 RELU = """
 import numpy as np

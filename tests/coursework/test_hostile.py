@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from minicnn.coursework.grade import Limits, grade
+from minicnn.coursework.grade import grade
+from minicnn.coursework.result import Limits
 from minicnn.errors import DataError
 
 from .grading import graded, relu, said, states

@@ -10,7 +10,8 @@ import pytest
 
 from minicnn.coursework.catalogue import EXERCISES
 from minicnn.coursework.exercise import Exercise
-from minicnn.coursework.grade import Limits, grade
+from minicnn.coursework.grade import grade
+from minicnn.coursework.result import Limits
 
 from .grading import graded, relu, said, states
 from .mistakes import SOLUTIONS
