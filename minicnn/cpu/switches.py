@@ -17,8 +17,8 @@ class use_winograd:
         mc.use_winograd(False)            # until changed
         with mc.use_winograd(False): ...  # the former setting comes back at the end
 
-    Winograd rounds to about 1e-5 of the largest value, the direct kernels to about 1e-6. float64 never uses it. A nan or
-    an infinity spreads over the block of 4 × 4 (5 × 5 filters: 2 × 2) pixels that is computed from one patch.
+    Winograd rounds to about 1e-5 of the largest value, the direct kernels to about 1e-6. float64 never uses it. A nan
+    or an infinity spreads over the block of 4 × 4 (5 × 5 filters: 2 × 2) pixels that is computed from one patch.
     """
 
     def __init__(self, enabled: bool) -> None:
