@@ -56,7 +56,7 @@ NETWORKS = {
         for name, shape, full in (
             ("resnet18", (2, 3, 64, 64), False),
             ("resnet34", (2, 3, 64, 64), True),
-            ("resnet50", (2, 3, 64, 64), False),
+            ("resnet50", (2, 3, 64, 64), True),
             ("resnet101", (4, 3, 96, 96), True),
             ("resnet152", (4, 3, 96, 96), True),
         )

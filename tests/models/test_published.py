@@ -125,6 +125,7 @@ def test_residual_branches_can_start_at_zero(name, last):
     np.testing.assert_array_equal(model.layer2[1](x).numpy(), x.numpy())
 
 
+@pytest.mark.full
 @pytest.mark.usefixtures("quick_draws")
 def test_first_values_of_a_vgg():
     model = models.vgg11_bn(num_classes=2)
