@@ -101,5 +101,5 @@ template <typename T>
 __global__ void clip_gradient(T* g, const double* norm, double max_norm, index_t n) {
     index_t i = global_index();
     double factor = max_norm / (norm[0] + 1e-6);
-    if (i < n && !(factor >= 1)) g[i] *= T(factor);
+    if (i < n && (factor < 1 || is_nan(norm[0]))) g[i] *= T(factor);
 }
