@@ -93,8 +93,8 @@ def nll_loss(
 
     Input (N, C), (N, C, d1, …) or (C,), labels int64 of the same shape without C, weight (C,). The mean is
     weighted: Σ loss / Σ w[t]. Labels equal to `ignore_index` count nothing; the mean of none but those is nan.
-    Raises ShapeError for shapes that differ, a label outside 0 … C − 1, and the mean of an empty batch;
-    DTypeError for labels that are no integers.
+    Raises ShapeError for shapes that differ, a label outside 0 … C − 1 (on device `cuda` its loss is nan instead),
+    and the mean of an empty batch; DTypeError for labels that are no integers.
     """
     name = "nll_loss"
     _check_scores(name, input, weight, reduction)
@@ -178,8 +178,8 @@ def cross_entropy(
     of the input's shape. Weight (C,) counts classes differently; the mean over labels is then weighted, too:
     Σ loss / Σ w[label]. Labels equal to `ignore_index` count nothing; the mean of none but those is nan.
     `label_smoothing` ε moves the share ε of each target evenly to all classes (Szegedy et al. 2016, section 7).
-    Raises ShapeError for shapes that differ, a label outside 0 … C − 1, and the mean of an empty batch;
-    DTypeError for labels that are no integers and probabilities that are no floats.
+    Raises ShapeError for shapes that differ, a label outside 0 … C − 1 (on device `cuda` its loss is nan instead),
+    and the mean of an empty batch; DTypeError for labels that are no integers and probabilities that are no floats.
     """
     name = "cross_entropy"
     _check_scores(name, input, weight, reduction)
