@@ -179,3 +179,13 @@ def test_a_run_on_a_gpu_is_that_of_the_reference_and_is_read_back(cupy: Any, opt
         np.testing.assert_allclose(value, wanted, atol=1e-4)
     again = run(2, "whole", resume=True)  # all its epochs are done: it is read back, and nothing more
     np.testing.assert_equal(again, whole)
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss])
+def test_on_a_gpu_a_label_outside_makes_the_loss_nan(cupy: Any, loss: Any) -> None:
+    """Other devices raise a ShapeError; here to look at the labels would be to wait for the GPU."""
+    x, y = (wrap(stand_in.ndarray(a), mc.device("cuda"), None, 0) for a in (np.ones((2, 3)), np.array([1, 3])))
+    before = stand_in.transfers
+    result = loss(x, y)
+    assert stand_in.transfers == before
+    assert np.isnan(result.item())
