@@ -13,7 +13,8 @@ import minicnn.functional as F
 from minicnn import models
 from tests.models import twins
 
-CODE = re.findall(r"```python\n(.*?)```", (Path(__file__).parents[1] / "docs/fine_tuning.md").read_text(), re.DOTALL)
+TEXT = (Path(__file__).parents[1] / "docs/fine_tuning.md").read_text(encoding="utf-8")
+CODE = re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 
 
 @pytest.fixture

@@ -152,6 +152,8 @@ def _shortcut(kind: str, in_channels: int, out_channels: int, stride: int, norm:
     if kind == "C" or (kind == "B" and changes):
         projection = nn.Conv2d(in_channels, out_channels, 1, stride=stride, bias=False)
         return nn.Sequential(projection, nn.BatchNorm2d(out_channels)) if norm else projection
+    if out_channels < in_channels:
+        raise ShapeError(f"residual block: shortcut 'A' adds channels, it cannot make {out_channels} of {in_channels}")
     return ZeroPadding(in_channels, out_channels, stride) if changes else nn.Identity()
 
 

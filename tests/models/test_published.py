@@ -171,6 +171,10 @@ def test_first_values_of_a_cifar_network():
         (lambda: models.resnet_cifar(shortcut="D"), "resnet_cifar: shortcut is 'D', needs one of 'A'"),
         (lambda: models.resnet50(stride_in="5x5"), "Bottleneck: stride_in is '5x5', needs one of '1x1', '3x3'"),
         (lambda: models.resnet18(shortcut="x"), "residual block: shortcut is 'x', needs one of 'A', 'B', 'C', 'none'"),
+        (
+            lambda: models.BasicBlock(8, 4, shortcut="A"),
+            "residual block: shortcut 'A' adds channels, it cannot make 4 of 8",
+        ),
         (lambda: models.Bottleneck(4, 6), "Bottleneck: out_channels is 6, needs a multiple of 4"),
         (lambda: models.build("resnet18", dropout=0.1), "resnet18: there is no option 'dropout', there are num_cla"),
         (lambda: models.input_shape("resnet"), "input_shape: model is 'resnet', needs one of 'alexnet_orl'"),
