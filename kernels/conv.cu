@@ -147,6 +147,25 @@ struct Part {
     }
 };
 
+// Writes a thread's numbers of one row of the result, plus the bias if there is one.
+template <bool VECTORS, typename T, int TN>
+__device__ __forceinline__ void put_result(const T (&sum)[TN], T* row, int column, int columns, const T* bias) {
+#pragma unroll
+    for (int n = 0; n < TN; n += 4) {
+        int o = column + 8 * n;
+        T four[4];
+#pragma unroll
+        for (int e = 0; e < 4; ++e) four[e] = sum[n + e] + (bias && o + e < columns ? bias[o + e] : T(0));
+        if (VECTORS) {
+            if (o < columns) store_four(four, row + o);
+        } else {
+#pragma unroll
+            for (int e = 0; e < 4; ++e)
+                if (o + e < columns) row[o + e] = four[e];
+        }
+    }
+}
+
 struct Shape {  // image (N, H, W, G·C), filters (G, KH, KW, C, O), result (N, OH, OW, G·O)
     int N, C, O, G, KH, KW;
 };
@@ -174,26 +193,28 @@ struct VectorLoader {
     const View<ROWS>& view;
     const Shape& shape;
     const T *x, *w, *source, *filter;  // the arrays; this thread's numbers of the step
-    int group, column, i, j, c;
+    int i, j, c;
     bool inside, reads_filter;
     T a[4], b[4];
 
-    __device__ __forceinline__ VectorLoader(const T* image, const T* weight, const Shape& s, const View<ROWS>& v,
-                                            int group, int column)
-        : view(v), shape(s), x(image), w(weight), group(group), column(column), i(0), j(0), c(0) {
-        reads_filter =
-            threadIdx.x < 2 * COLUMNS && column + (int)threadIdx.x % (COLUMNS / 4) * 4 < s.O;
+    __device__ __forceinline__ VectorLoader(const T* image, const T* weight, const Shape& s, const View<ROWS>& v)
+        : view(v), shape(s), x(image), w(weight), i(0), j(0), c(0) {
+        reads_filter = threadIdx.x < 2 * COLUMNS && first_column() < s.O;
         point();
+    }
+    static __device__ __forceinline__ int first_column() {
+        return blockIdx.y * COLUMNS + threadIdx.x % (COLUMNS / 4) * 4;
     }
     __device__ __forceinline__ void point() {  // to the tap (i, j)
         const Place& place = view.places[threadIdx.x / 2];  // two threads per pixel: four k's each
+        int group = blockIdx.x % shape.G;
         int h = place.h + i * view.down.dilation, l = place.w + j * view.along.dilation;
         inside = h >= 0 && h < view.down.size && l >= 0 && l < view.along.size;
         source = x + place.image + ((index_t)h * view.along.size + l) * shape.G * shape.C + group * shape.C +
                  threadIdx.x % 2 * 4;
         int tap = (view.down.tap + i * view.down.tap_step) * shape.KW + view.along.tap + j * view.along.tap_step;
         index_t k = ((index_t)group * shape.KH * shape.KW + tap) * shape.C + threadIdx.x / (COLUMNS / 4);
-        filter = w + k * shape.O + column + threadIdx.x % (COLUMNS / 4) * 4;
+        filter = w + k * shape.O + first_column();
     }
     __device__ __forceinline__ void fetch() {
         if (inside)
@@ -235,12 +256,12 @@ struct AnyLoader {
     Walk at, filter_at;
     T a[4], b[4];
 
-    __device__ __forceinline__ AnyLoader(const T* x, const T* weight, const Shape& s, const View<ROWS>& v, int group,
-                                         int column)
+    __device__ __forceinline__ AnyLoader(const T* x, const T* weight, const Shape& s, const View<ROWS>& v)
         : view(v), shape(s), at{0, 0, 0}, filter_at{0, 0, 0} {
+        int group = blockIdx.x % s.G;
         image = x + group * shape.C;
         at.advance(threadIdx.x % 2 * 4, shape.C, v.along.taps);
-        int k = threadIdx.x / (COLUMNS / 4), o = column + threadIdx.x % (COLUMNS / 4) * 4;
+        int k = threadIdx.x / (COLUMNS / 4), o = blockIdx.y * COLUMNS + threadIdx.x % (COLUMNS / 4) * 4;
         columns = k < DEPTH ? shape.O - o : 0;
         filters = weight + (index_t)group * shape.KH * shape.KW * shape.C * shape.O + o;
         filter_at.advance(k, shape.C, v.along.taps);
@@ -280,7 +301,7 @@ __device__ __forceinline__ void conv_tile(Panels<T, ROWS, COLUMNS>& panels, View
     }
     __syncthreads();
     const Axis &down = view.down, &along = view.along;
-    int pixels = shape.N * down.count * along.count, pixel = part.tile * ROWS, column = blockIdx.y * COLUMNS;
+    int pixels = shape.N * down.count * along.count, pixel = part.tile * ROWS;
     if (pixel >= pixels) return;  // a phase may have fewer pixels than the first; the whole block goes
     if (threadIdx.x < ROWS) {
         int p = pixel + threadIdx.x, row = p / along.count, n = row / down.count;
@@ -296,10 +317,10 @@ __device__ __forceinline__ void conv_tile(Panels<T, ROWS, COLUMNS>& panels, View
     if (steps == 0)
         zero(sum);
     else {
-        Loader loader(x, w, shape, view, part.group, column);
+        Loader loader(x, w, shape, view);
         accumulate(panels, loader, steps, mine, sum);
     }
-    column += mine.column;
+    int column = blockIdx.y * COLUMNS + mine.column;
 #pragma unroll
     for (int m = 0; m < TM; ++m) {
         int p = pixel + mine.row + 16 * (m / 4) + m % 4;
@@ -307,21 +328,7 @@ __device__ __forceinline__ void conv_tile(Panels<T, ROWS, COLUMNS>& panels, View
         int row = p / along.count, n = row / down.count;
         index_t to = ((index_t)n * g.OH + down.first + row % down.count * down.step) * g.OW;
         T* result = y + (to + along.first + p % along.count * along.step) * shape.G * shape.O + part.group * shape.O;
-#pragma unroll
-        for (int n4 = 0; n4 < TN / 4; ++n4) {
-            T four[4];
-            int o = column + 32 * n4;
-#pragma unroll
-            for (int e = 0; e < 4; ++e)
-                four[e] = sum[m][4 * n4 + e] + (has_b && o + e < shape.O ? b[part.group * shape.O + o + e] : T(0));
-            if (VECTORS) {
-                if (o < shape.O) store_four(four, result + o);
-            } else {
-#pragma unroll
-                for (int e = 0; e < 4; ++e)
-                    if (o + e < shape.O) result[o + e] = four[e];
-            }
-        }
+        put_result<VECTORS>(sum[m], result, column, shape.O, has_b ? b + part.group * shape.O : nullptr);
     }
 }
 
@@ -376,36 +383,33 @@ struct PixelLoader {
     const Geometry& geometry;
     const T *image, *dy;
     int h[PLACES], w[PLACES], channel[PLACES];
-    bool real[PLACES];
-    int n, p, q, pixel, dy_pixel, end, columns;
+    int n, p, q, pixel, end, columns;  // the columns of dy that the thread's four have, may be below 1
     T a[4], b[4];
 
     __device__ __forceinline__ PixelLoader(const T* x, const T* gradient, const Shape& s, const Geometry& g, int group,
                                            int row, int column, int first, int last)
-        : shape(s), geometry(g), end(last) {
-        image = x + group * shape.C;
+        : shape(s), geometry(g), image(x + group * s.C), end(last) {
         row += threadIdx.x % (ROWS / 4) * 4;
 #pragma unroll
         for (int e = 0; e < PLACES; ++e) {
-            int tap = (row + e) / shape.C;
-            channel[e] = (row + e) % shape.C;
-            h[e] = tap / shape.KW * g.DH - g.PH;
-            w[e] = tap % shape.KW * g.DW - g.PW;
-            real[e] = tap < shape.KH * shape.KW;
+            int tap = (row + e) / s.C;
+            channel[e] = (row + e) % s.C;
+            h[e] = tap < s.KH * s.KW ? tap / s.KW * g.DH - g.PH : -FAR;
+            w[e] = tap % s.KW * g.DW - g.PW;
         }
         pixel = first + threadIdx.x / (ROWS / 4);
         n = pixel / (g.OH * g.OW), p = pixel / g.OW % g.OH, q = pixel % g.OW;
-        int k = threadIdx.x / (COLUMNS / 4), o = column + threadIdx.x % (COLUMNS / 4) * 4;
-        columns = k < DEPTH ? shape.O - o : 0;
-        dy_pixel = first + k;
-        dy = gradient + (index_t)dy_pixel * shape.G * shape.O + group * shape.O + o;
+        column += threadIdx.x % (COLUMNS / 4) * 4;
+        dy = gradient + (index_t)(first + threadIdx.x / (COLUMNS / 4)) * s.G * s.O + group * s.O + column;
+        columns = threadIdx.x < 2 * COLUMNS ? s.O - column : 0;
     }
     __device__ __forceinline__ void fetch() {
 #pragma unroll
         for (int e = 0; e < PLACES; ++e) {
             int y = p * geometry.SH + h[e], x = q * geometry.SW + w[e];
-            bool inside = real[e] && pixel < end && y >= 0 && y < geometry.H && x >= 0 && x < geometry.W;
-            const T* source = image + (((index_t)n * geometry.H + y) * geometry.W + x) * shape.G * shape.C + channel[e];
+            bool inside = pixel < end && y >= 0 && y < geometry.H && x >= 0 && x < geometry.W;
+            index_t place = ((index_t)n * geometry.H + y) * geometry.W + x;
+            const T* source = image + place * shape.G * shape.C + channel[e];
             if (!VECTORS)
                 a[e] = inside ? *source : T(0);
             else if (inside)
@@ -413,10 +417,7 @@ struct PixelLoader {
             else
                 clear(a);
         }
-        pixel += DEPTH;
-        for (q += DEPTH; q >= geometry.OW; q -= geometry.OW)
-            if (++p == geometry.OH) p = 0, ++n;
-        bool there = dy_pixel < end;
+        bool there = pixel - (int)threadIdx.x / (ROWS / 4) + (int)threadIdx.x / (COLUMNS / 4) < end;
         if (!VECTORS) {
 #pragma unroll
             for (int e = 0; e < 4; ++e) b[e] = there && e < columns ? dy[e] : T(0);
@@ -425,8 +426,10 @@ struct PixelLoader {
         } else {
             clear(b);
         }
-        dy_pixel += DEPTH;
         dy += (index_t)DEPTH * shape.G * shape.O;
+        pixel += DEPTH;
+        for (q += DEPTH; q >= geometry.OW; q -= geometry.OW)
+            if (++p == geometry.OH) p = 0, ++n;
     }
     __device__ __forceinline__ void put(T (&x)[DEPTH][ROWS + 4], T (&gradient)[DEPTH][COLUMNS]) const {
         store_four(a, &x[threadIdx.x / (ROWS / 4)][threadIdx.x % (ROWS / 4) * 4]);
@@ -451,11 +454,7 @@ __device__ __forceinline__ void weight_tile(Panels<T, ROWS, COLUMNS>& panels, co
     for (int m = 0; m < TM; ++m) {
         int r = row + 16 * (m / 4) + m % 4;
         if (r >= rows) continue;
-#pragma unroll
-        for (int n = 0; n < TN; ++n) {
-            int o = column + 32 * (n / 4) + n % 4;
-            if (o < shape.O) partial[(index_t)r * shape.O + o] = sum[m][n];
-        }
+        put_result<VECTORS>(sum[m], partial + (index_t)r * shape.O, column, shape.O, (const T*)nullptr);
     }
 }
 
