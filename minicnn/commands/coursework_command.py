@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     grading.add_argument("--seed", type=int, default=0, metavar="N", help="of the inputs, their sizes too")
     grading.add_argument("--cases", metavar="FILE", help="own inputs, as for gradcheck: CASES = {name: [...]}")
     grading.add_argument("--json", metavar="FILE", help="write the results there")
-    grading.add_argument("--time", type=float, default=30.0, metavar="S", help="seconds for each exercise (default 30)")
+    grading.add_argument(
+        "--time", type=float, default=30.0, metavar="S", help="of the student's code, per exercise (default 30)"
+    )
     grading.add_argument("--memory", type=int, default=4096, metavar="MIB", help="of address space (default 4096)")
 
 
