@@ -131,6 +131,18 @@ PATCHES = [
           "    if (column + threadIdx.x >= M) return;\n    for (index_t k = 0; k < K; k += TILE) {"),
     Patch(SHARED_OUTSIDE, "matmul", "matmul.cu", "i < TILE; ++i) {", "i <= TILE + 1; ++i) {"),
     Patch(VALUE, "matmul", "matmul.cu", "i < TILE; ++i) {", "i < TILE - 1; ++i) {"),
+    Patch(OUTSIDE, "unfold", "im2col.cu", "h >= 0 && h < H &&", "h < H &&"),
+    Patch(VALUE, "fold", "im2col.cu", "down % SH != 0 || ", ""),
+    Patch(VALUE, "unfold", "im2col.cu", "w < W ? x[(plane * H + h) * W + w]", "w < W ? x[(plane * H + h) * W + q]"),
+    Patch(OUTSIDE, "conv", "conv.cu", "h >= 0 && h < down.size", "h < down.size"),
+    Patch(OUTSIDE, "conv of eights", "conv.cu", "if (p >= pixels) continue;", "if (p > pixels) continue;"),
+    Patch(RACE, "conv", "conv.cu", "[1 - step % 2]);\n        __syncthreads();", "[1 - step % 2]);"),
+    Patch(RACE, "conv of eights", "conv.cu", "panels.x[1 - step % 2], ", "panels.x[step % 2], "),
+    Patch(UNSET_SHARED, "conv", "conv.cu", "    loader.put(panels.x[0], panels.w[0]);\n", ""),
+    Patch(MISALIGNED, "conv of eights", "conv.cu", "mine.row + 16 * m]", "mine.row + 14 * m]"),
+    Patch(MISALIGNED, "conv of eights", "conv.cu", "lane / 8 * 4;", "lane / 8 * 3;"),
+    Patch(VALUE, "conv", "conv.cu", "* b[n / 4][n % 4]", "* b[n / 4][m % 4]"),
+    Patch(VALUE, "conv of eights", "conv.cu", "* b[n / 4][n % 4]", "* b[0][n % 4]"),
     Patch(VALUE, "argmax of ties", "reduce.cu", "&& i < j;", "&& i > j;"),
 ]  # fmt: skip
 

@@ -7,7 +7,7 @@ import numpy as np
 
 import minicnn as mc
 import minicnn.functional as F
-from minicnn.cuda import activation, elementwise, emulation, pool, reduce, softmax
+from minicnn.cuda import activation, conv, elementwise, emulation, pool, reduce, softmax
 from minicnn.cuda.emulation import Sparse
 
 Arrays = list[np.ndarray]
@@ -42,6 +42,24 @@ def seeded(f: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def in_tiles_of_128(run: Callable[[], Arrays]) -> Callable[[], Arrays]:
+    """Let convolutions take the largest tile, which they choose for large images only."""
+
+    def inside() -> Arrays:
+        tiles = conv.TILES
+        conv.TILES = (tiles[0]._replace(share=99.0), *tiles[1:])
+        try:
+            return run()
+        finally:
+            conv.TILES = tiles
+
+    return inside
+
+
+def _conv(x: Any, w: Any, b: Any) -> Any:
+    return F.conv2d(x, w, b, stride=(1, 2), padding=1)
+
+
 FLAT, ROWS, IMAGES = numbers(7, 43), numbers(3, 299), numbers(2, 5, 7, 9)
 RUNS: dict[str, Callable[[], Arrays]] = {
     "relu": gradients(F.relu, FLAT),
@@ -65,6 +83,10 @@ RUNS: dict[str, Callable[[], Arrays]] = {
     "group_norm": gradients(lambda x, w, b: F.group_norm(x, 3, w, b), numbers(2, 6, 5, 7), numbers(6), numbers(6)),
     "local_response_norm": gradients(lambda x: F.local_response_norm(x, 5, alpha=0.5), IMAGES),
     "matmul": gradients(F.matmul, numbers(5, 37), numbers(37, 41)),
+    "unfold": gradients(lambda x: F.unfold(x, (3, 2), padding=1, stride=(1, 2)), IMAGES),
+    "fold": gradients(lambda x: F.fold(x, (7, 9), (3, 2), padding=1, stride=(2, 1)), numbers(2, 12, 40)),
+    "conv": gradients(_conv, numbers(2, 3, 9, 7), numbers(5, 3, 3, 2), numbers(5)),
+    "conv of eights": in_tiles_of_128(gradients(_conv, numbers(2, 8, 9, 11), numbers(68, 8, 3, 2), numbers(68))),
     "cross_entropy": gradients(lambda x: F.cross_entropy(x, mc.tensor(np.arange(3) * 7)), ROWS),
     "dropout": gradients(seeded(lambda x: F.dropout(x, 0.3)), FLAT),
 }  # fmt: skip
