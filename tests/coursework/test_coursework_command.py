@@ -170,3 +170,25 @@ def test_an_exercise_that_is_not_there_has_no_points(
     shown = capsys.readouterr().out
     assert "2 of 4 points" in shown
     assert "there is no function sigmoid_forward in the file" in shown
+
+
+@pytest.mark.parametrize(
+    ("backward", "verdict", "states"),
+    [
+        ("return dout * np.nan", "", ["right", "wrong"]),
+        ("import os; os._exit(0)", "crashed: the process ended with code 0 without a result", ["right", "not checked"]),
+        ("import minicnn", "imports minicnn; the exercise is to write it with NumPy", ["not checked"] * 2),
+    ],
+)
+def test_json_is_strict_and_has_every_verdict(
+    backward: str, verdict: str, states: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("s.py").write_text(relu(backward=backward))
+    assert main(["coursework", "grade", "s.py", "--json", "r.json"]) == 1
+    found = json.loads(Path("r.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+    (exercise,) = found["exercises"]
+    assert exercise["verdict"].startswith(verdict)
+    assert bool(exercise["verdict"]) == bool(verdict)
+    assert [part["state"] for part in exercise["parts"]] == states
+    assert found["points"] == states.count("right")
