@@ -192,29 +192,30 @@ template <typename T, int ROWS, int COLUMNS>
 struct VectorLoader {
     const View<ROWS>& view;
     const Shape& shape;
-    const T *x, *w, *source, *filter;  // the arrays; this thread's numbers of the step
-    int i, j, c;
+    const T *x, *w, *source;  // the arrays, and this thread's pixel at the step
+    int filter, tap, c;       // its place in w at the step
     bool inside, reads_filter;
     T a[4], b[4];
 
     __device__ __forceinline__ VectorLoader(const T* image, const T* weight, const Shape& s, const View<ROWS>& v)
-        : view(v), shape(s), x(image), w(weight), i(0), j(0), c(0) {
+        : view(v), shape(s), x(image), w(weight), tap(0), c(0) {
         reads_filter = threadIdx.x < 2 * COLUMNS && first_column() < s.O;
         point();
     }
     static __device__ __forceinline__ int first_column() {
         return blockIdx.y * COLUMNS + threadIdx.x % (COLUMNS / 4) * 4;
     }
-    __device__ __forceinline__ void point() {  // to the tap (i, j)
+    __device__ __forceinline__ void point() {  // to the tap
+        int i = tap / view.along.taps, j = tap % view.along.taps;
         const Place& place = view.places[threadIdx.x / 2];  // two threads per pixel: four k's each
         int group = blockIdx.x % shape.G;
         int h = place.h + i * view.down.dilation, l = place.w + j * view.along.dilation;
         inside = h >= 0 && h < view.down.size && l >= 0 && l < view.along.size;
         source = x + place.image + ((index_t)h * view.along.size + l) * shape.G * shape.C + group * shape.C +
                  threadIdx.x % 2 * 4;
-        int tap = (view.down.tap + i * view.down.tap_step) * shape.KW + view.along.tap + j * view.along.tap_step;
-        index_t k = ((index_t)group * shape.KH * shape.KW + tap) * shape.C + threadIdx.x / (COLUMNS / 4);
-        filter = w + k * shape.O + first_column();
+        i = view.down.tap + i * view.down.tap_step, j = view.along.tap + j * view.along.tap_step;
+        int k = ((group * shape.KH + i) * shape.KW + j) * shape.C + threadIdx.x / (COLUMNS / 4);
+        filter = k * shape.O + first_column();
     }
     __device__ __forceinline__ void fetch() {
         if (inside)
@@ -222,13 +223,12 @@ struct VectorLoader {
         else
             clear(a);
         if (reads_filter)
-            load_four(filter, b);
+            load_four(w + filter, b);
         else
             clear(b);
         c += DEPTH, source += DEPTH, filter += DEPTH * shape.O;
         if (c < shape.C) return;
-        c = 0;
-        if (++j == view.along.taps) j = 0, ++i;
+        c = 0, ++tap;
         point();
     }
     __device__ __forceinline__ void put(T (&to)[DEPTH][ROWS + 4], T (&weight)[DEPTH][COLUMNS]) const {

@@ -6,9 +6,11 @@ import math
 from typing import Any
 
 from .._device import array_module
+from ..layout import from_nhwc, nhwc
 from ..ops import matmul as definition
 from ..ops.matmul import Needs
 from .arrays import contiguous, empty
+from .implicit import Window, convolved, filter_gradient, packed_filters
 from .launch import Arguments, Family, Launch, ceil_div
 from .reduce import sum_columns, sum_to
 
@@ -88,17 +90,57 @@ def matmul_backward(dz: Array, cache: Any, needs: Needs = (True, True)) -> tuple
 
 
 def linear_forward(x: Array, w: Array, b: Array | None) -> tuple[Array, Any]:  # (…, K), (O, K), (O,) → (…, O)
-    o, k = w.shape
-    rows = contiguous(x).reshape(1, math.prod(x.shape[:-1]), k)
-    y = product(rows, w[None], b, yt=True)
-    return y.reshape(*x.shape[:-1], o), (rows, w, x.shape, b is not None)
+    rows = contiguous(x).reshape(1, math.prod(x.shape[:-1]), w.shape[1])
+    if _in_tiles(rows):
+        y = convolved(
+            _image(rows), packed_filters(_filters(w), 1, turned=False), b, (1, rows.shape[1]), POINT, transposed=False
+        )
+    else:
+        y = product(rows, w[None], b, yt=True)
+    return _rows(y, x.shape[:-1]), (rows, w, x.shape, b is not None)
 
 
 def linear_backward(dy: Array, cache: Any, needs: Needs = (True, True, True)) -> Any:
     rows, w, shape, has_bias = cache
     dy = contiguous(dy).reshape(1, rows.shape[1], len(w))
-    return (
-        product(dy, w[None]).reshape(shape) if needs[0] else None,
-        product(dy, rows, xt=True)[0] if needs[1] else None,
-        sum_columns(dy[0]) if has_bias and needs[2] else None,
-    )
+    dx = dw = None
+    if _in_tiles(rows):
+        if needs[0]:
+            dx = convolved(
+                _image(dy),
+                packed_filters(_filters(w), 1, turned=True),
+                None,
+                (1, rows.shape[1]),
+                POINT,
+                transposed=True,
+            )
+        if needs[1]:
+            dw = filter_gradient(_image(rows), _image(dy), (*w.shape, 1, 1), POINT).reshape(w.shape)
+    else:
+        dx = product(dy, w[None]) if needs[0] else None
+        dw = product(dy, rows, xt=True)[0] if needs[1] else None
+    return None if dx is None else _rows(dx, shape[:-1]), dw, sum_columns(dy[0]) if has_bias and needs[2] else None
+
+
+# A linear layer is a convolution of 1 × 1 pixels: each row is a pixel.
+
+POINT = Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1)
+
+
+def _in_tiles(rows: Array) -> bool:
+    """Say whether register tiles are worth the copy of the weights that they need: a function of the shape."""
+    return bool(rows.shape[1] >= 64 and rows.shape[2] % 8 == 0)
+
+
+def _image(rows: Array) -> Array:  # (1, N, K) → (1, K, 1, N), channels last
+    return from_nhwc(rows[None])
+
+
+def _filters(w: Array) -> Array:  # (O, K) → (O, K, 1, 1)
+    return contiguous(w)[:, :, None, None]
+
+
+def _rows(result: Array, shape: tuple[int, ...]) -> Array:
+    """Return an image of rows, or a stack of one matrix, as (*shape, columns)."""
+    rows = nhwc(result) if result.ndim == 4 else result
+    return rows.reshape(*shape, rows.shape[-1])

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.cuda import conv, emulation
+from minicnn.cuda import conv, emulation, implicit, matmul
 from minicnn.cuda.launch import launched
 from minicnn.errors import ShapeError
 from minicnn.ops import conv as definition
+from minicnn.ops import matmul as of_linear
 
 Calls = dict[str, tuple[tuple[int, ...], tuple[int, ...], dict[str, Any]]]
 
@@ -83,11 +84,11 @@ def test_both_algorithms_are_the_definition(item: Any, how: str, dtype: Any) -> 
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("tile", conv.TILES, ids=str)
+@pytest.mark.parametrize("tile", implicit.TILES, ids=str)
 @pytest.mark.parametrize("item", FOURS.values(), ids=FOURS)
 def test_every_tile_is_the_definition(item: Any, tile: Any, dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conv, "choose_tile", lambda *shape: tile)
-    monkeypatch.setattr(conv, "PIECE", 40)  # several pieces of pixels, of unequal size
+    monkeypatch.setattr(implicit, "choose_tile", lambda *shape: tile)
+    monkeypatch.setattr(implicit, "PIECE", 40)  # several pieces of pixels, of unequal size
     launched.clear()
     check(item, dtype, bias=dtype == np.float64)
     assert launched == {f"conv_{tile}": 2, f"conv_weight_{tile}": 1, "conv_weight_sum": 1} | (
@@ -95,19 +96,34 @@ def test_every_tile_is_the_definition(item: Any, tile: Any, dtype: Any, monkeypa
     )
 
 
-@pytest.mark.parametrize("tile", conv.TILES, ids=str)
+@pytest.mark.parametrize("tile", implicit.TILES, ids=str)
 @pytest.mark.parametrize("order", [1, 5])
 def test_the_order_of_threads_and_blocks_changes_nothing(
     order: int, tile: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(conv, "choose_tile", lambda *shape: tile)
-    monkeypatch.setattr(conv, "PIECE", 40)
+    monkeypatch.setattr(implicit, "choose_tile", lambda *shape: tile)
+    monkeypatch.setattr(implicit, "PIECE", 40)
     x_shape, w_shape, options = FOURS["strided"]
     arrays = [numbers(shape, np.float32) for shape in (x_shape, w_shape, w_shape[:1])]
     wanted = results(conv, *arrays, options)
     with emulation.checking(order=order):
         for a, right in zip(results(conv, *arrays, options), wanted, strict=True):
             np.testing.assert_array_equal(a, right)
+
+
+@pytest.mark.parametrize("tile", implicit.TILES, ids=str)
+def test_a_large_linear_layer_runs_in_register_tiles(tile: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(implicit, "choose_tile", lambda *shape: tile)
+    arrays = [numbers(shape, np.float32) for shape in ((5, 27, 40), (72, 40), (72,))]
+    launched.clear()
+    y, cache = matmul.linear_forward(*arrays)
+    found = [y, *matmul.linear_backward(numbers(y.shape, np.float32), cache)]
+    assert launched[f"conv_{tile}"] == 2
+    assert launched["matmul_tiled"] == 0
+    y, cache = of_linear.linear_forward(*(a.astype(np.float64) for a in arrays))
+    for a, right in zip(found, [y, *of_linear.linear_backward(numbers(y.shape, np.float32), cache)], strict=True):
+        assert a.shape == right.shape
+        np.testing.assert_allclose(a, right, rtol=1e-5, atol=1e-5 * np.abs(right).max())
 
 
 def test_gradients_that_nobody_needs_are_not_computed() -> None:
@@ -125,16 +141,16 @@ def test_the_tile_is_a_function_of_the_shape() -> None:
         (32 * 56 * 56, 64, 1, False),
         (2576, 16, 1, True),
     ]
-    assert [str(conv.choose_tile(*shape)) for shape in shapes] == ["128x64", "128x128", "64x32", "64x32"]
+    assert [str(implicit.choose_tile(*shape)) for shape in shapes] == ["128x64", "128x128", "64x32", "64x32"]
 
 
 def test_more_pixels_than_the_kernels_count_are_refused() -> None:
     with pytest.raises(ShapeError, match=r"a result of 1073741824 pixels, CUDA takes fewer than 2\^30"):
-        conv._convolved(
+        implicit.convolved(
             np.zeros((1 << 10, 1, 1, 1), np.float32),
             np.zeros((1, 1, 1, 1, 1), np.float32),
             None,
             (1 << 10, 1 << 10),
-            conv.Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
+            implicit.Window((1, 1), (1, 1), ((0, 0), (0, 0)), (1, 1), 1),
             transposed=False,
         )
