@@ -98,16 +98,15 @@ def test_outputs_in_eval_mode_in_float32(name):
     assert np.abs(y - exact).max() <= 1e-4 * np.abs(exact).max()
 
 
-WINOGRAD_IN_TRAINING = pytest.mark.xfail(
-    raises=AssertionError,
-    reason="with Winograd's points 0, ±1, ±2 sums over channels are 2 to 8 times as far from float64 as PyTorch's",
-)
+BEYOND_WITH_WINOGRAD = ("vgg19_bn", "resnet34, shortcut A", "resnet_cifar 56", "resnet_cifar 14, pre-activation, B")
 
 
-@pytest.mark.parametrize("winograd", [False, pytest.param(True, marks=WINOGRAD_IN_TRAINING)])
+@pytest.mark.parametrize("winograd", [False, True])
 @pytest.mark.parametrize("name", NAMES)
 def test_outputs_in_train_mode_in_float32(name, winograd):
     """Their error is at most three times that of PyTorch's float32; a small batch makes deep networks magnify it."""
+    if winograd and name in BEYOND_WITH_WINOGRAD:
+        pytest.xfail("Winograd's sums over channels are three to five times as far from float64 as PyTorch's here")
     ours, theirs, small, exact, _ = float32_pair(name)
     with mc.no_grad(), torch.no_grad(), mc.use_winograd(winograd):
         y = ours.train()(mc.tensor(small)).numpy()
