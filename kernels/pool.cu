@@ -5,7 +5,7 @@
 // Backward asks for each pixel which windows hold it, and adds up their gradients (a gather): no atomics, and the same
 // sum in each run. Window p begins at p·SH − PH; its tap i is the pixel p·SH − PH + i·DH.
 //
-// Grid: (rows of all images, ceil(row / 256)); block: 256 threads; no shared memory (adaptive_avg_pool2d_forward has
+// Grid: (images, rows, ceil(row / 256)); block: 256 threads; no shared memory (adaptive_avg_pool2d_forward has
 // its own). Bytes per element of the result: forward sizeof(T) for each tap, of which neighbouring windows find most
 // in the cache, so about sizeof(T) · SH · SW from memory, and sizeof(T) + 4 written. About 10 operations per tap.
 // Limit: memory bandwidth where windows hardly overlap, else instruction issue.
@@ -18,20 +18,18 @@ struct Place {  // which number of the result a thread makes
 };
 __device__ __forceinline__ Place place_in(int rows, int columns, int channels) {
     Place at;
-    int i = blockIdx.y * blockDim.x + threadIdx.x;
+    int i = blockIdx.z * blockDim.x + threadIdx.x;
     at.inside = i < columns * channels;
-    at.n = blockIdx.x / rows;
-    at.row = blockIdx.x % rows;
+    at.n = blockIdx.x;
+    at.row = blockIdx.y;
     at.column = i / channels;
     at.channel = i % channels;
-    at.index = (index_t)blockIdx.x * columns * channels + i;
+    at.index = ((index_t)at.n * rows + at.row) * columns * channels + i;
     return at;
 }
 
-// The first window that still holds a pixel, counted from the border of the padding: the least p with p·S > at − span.
-__device__ __forceinline__ int first_window(int at, int span, int stride) {
-    return at < span ? 0 : (at - span) / stride + 1;
-}
+// The last window that holds a pixel, counted from the border of the padding. The ones before it hold it, too, as long
+// as they reach: p·S > at − span. (A loop backwards from the last costs one division, the first window another.)
 __device__ __forceinline__ int last_window(int at, int stride, int count) {
     return min(at / stride, count - 1);
 }
@@ -66,12 +64,17 @@ __global__ void max_pool2d_backward(const T* dy, const int* place, T* dx, int H,
     Place at = place_in(H, W, C);
     if (!at.inside) return;
     int h = at.row + PH, w = at.column + PW, me = at.row * W + at.column;
+    int lastP = last_window(h, SH, OH), lastQ = last_window(w, SW, OW);
     T sum = 0;
-    for (int p = first_window(h, spanH, SH); p <= last_window(h, SH, OH); ++p)
-        for (int q = first_window(w, spanW, SW); q <= last_window(w, SW, OW); ++q) {
-            index_t out = (((index_t)at.n * OH + p) * OW + q) * C + at.channel;
-            if (place[out] == me) sum += dy[out];
+    for (int p = lastP; p >= 0 && p * SH > h - spanH; --p) {
+        index_t row = ((index_t)at.n * OH + p) * OW * C + at.channel;
+#pragma unroll 1  // there are one to three windows: unrolled, the code to get there would be longer than the loop
+        for (int q = lastQ; q >= 0 && q * SW > w - spanW; --q) {
+            index_t out = row + q * C;
+            T d = dy[out];  // read before it is known to be wanted: both reads are under way at once
+            if (place[out] == me) sum += d;
         }
+    }
     dx[at.index] = sum;
 }
 
@@ -104,12 +107,15 @@ __global__ void avg_pool2d_backward(const T* dy, T* dx, int H, int W, int C, int
     Place at = place_in(H, W, C);
     if (!at.inside) return;
     int h = at.row + PH, w = at.column + PW;
+    int lastP = last_window(h, SH, OH), lastQ = last_window(w, SW, OW);
     T sum = 0;
-    for (int p = first_window(h, KH, SH); p <= last_window(h, SH, OH); ++p) {
+    for (int p = lastP; p >= 0 && p * SH > h - KH; --p) {
+        const T* row = dy + ((index_t)at.n * OH + p) * OW * C + at.channel;
         T height = T(pixels_of_window(p, KH, SH, PH, H, padded));
-        for (int q = first_window(w, KW, SW); q <= last_window(w, SW, OW); ++q) {
+#pragma unroll 1
+        for (int q = lastQ; q >= 0 && q * SW > w - KW; --q) {
             T pixels = height * T(pixels_of_window(q, KW, SW, PW, W, padded));
-            sum += dy[(((index_t)at.n * OH + p) * OW + q) * C + at.channel] / (divisor ? T(divisor) : pixels);
+            sum += row[q * C] / (divisor ? T(divisor) : pixels);
         }
     }
     dx[at.index] = sum;

@@ -15,8 +15,8 @@ from .launch import BLOCK, Family, Launch, ceil_div
 Array = Any
 Pair = tuple[int, int]
 
-OUT = Launch(lambda a: (a["y"].shape[0] * a["OH"], ceil_div(a["OW"] * a["C"], BLOCK)))
-IN = Launch(lambda a: (a["dx"].shape[0] * a["H"], ceil_div(a["W"] * a["C"], BLOCK)))
+OUT = Launch(lambda a: (a["y"].shape[0], a["OH"], ceil_div(a["OW"] * a["C"], BLOCK)))
+IN = Launch(lambda a: (a["dx"].shape[0], a["H"], ceil_div(a["W"] * a["C"], BLOCK)))
 LAUNCHES = {
     "max_pool2d_forward": OUT,
     "max_pool2d_backward": IN,
