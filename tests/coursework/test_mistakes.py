@@ -24,13 +24,14 @@ def test_every_exercise_has_mistakes_of_both_kinds() -> None:
         assert counts[exercise.name, False] >= 3
 
 
+@pytest.mark.parametrize("seed", [0, pytest.param(7, marks=pytest.mark.full)])
 @pytest.mark.parametrize(
     "mistake",
     [pytest.param(m, marks=[pytest.mark.full] if _number(m) >= OFTEN else []) for m in MISTAKES],
     ids=lambda m: f"{m.exercise}-{_number(m)}",
 )
-def test_mistake_is_found_and_named(mistake: Mistake, tmp_path: Path) -> None:
-    result = graded(mistake.source, mistake.exercise, tmp_path)
+def test_mistake_is_found_and_named(mistake: Mistake, seed: int, tmp_path: Path) -> None:
+    result = graded(mistake.source, mistake.exercise, tmp_path, seed=seed)
     part = result.parts[mistake.part]
     assert part.state == "WRONG"
     assert mistake.says in "\n".join(part.texts)
