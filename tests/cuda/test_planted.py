@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from minicnn.cuda import source
 from tests.cuda import runs
 from tests.cuda.planted import PATCHES, VALUE, Patch, found_by, plant
 
@@ -19,6 +20,11 @@ def test_the_table_is_large_enough() -> None:
     assert len(PATCHES) >= 60
     for kind in {patch.kind for patch in PATCHES}:
         assert len({patch.run for patch in PATCHES if patch.kind == kind}) >= 3, kind
+
+
+@pytest.mark.parametrize("patch", PATCHES, ids=name)
+def test_the_kernels_have_the_texts(patch: Patch) -> None:
+    assert patch.old in (source.shipped() / patch.file).read_text(encoding="utf-8")
 
 
 def check(patch: Patch, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
