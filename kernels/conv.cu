@@ -496,14 +496,26 @@ __global__ void __launch_bounds__(128)
     weight_tile<T, 64, 32, 4, 4, false>(panels, x, dy, partial, pieces, shape, geometry);
 }
 
-// NumPy: dw[g, o, c, tap] = partial[:, g, tap, c, o].sum(0): one thread for each of its n numbers
-// Grid: ceil(n / 256); block: 256 threads. Bytes per element: sizeof(T) for each piece read, and one written.
+// NumPy: dw[g, o, c, tap] = partial[:, g, tap, c, o].sum(0)
+// Both arrays are read and written along their last axis: the numbers change places in shared memory. Grid:
+// (ceil(C · taps / 32) · G, ceil(O / 32)); block: 32 × 8 threads, 4 numbers each. Bytes per element: sizeof(T) for each
+// piece read, and one written.
 template <typename T>
-__global__ void conv_weight_sum(const T* partial, T* dw, int pieces, int C, int O, int taps, index_t n) {
-    index_t i = global_index();
-    if (i >= n) return;
-    T sum = partial[i];
-    for (int piece = 1; piece < pieces; ++piece) sum += partial[piece * n + i];
-    index_t o = i % O, c = i / O % C, tap = i / O / C % taps, group = i / O / C / taps;
-    dw[((group * O + o) * C + c) * taps + tap] = sum;
+__global__ void conv_weight_sum(const T* partial, T* dw, int pieces, int G, int C, int O, int taps) {
+    __shared__ T tile[32][33];
+    int rows = C * taps, across = (rows + 31) / 32, group = blockIdx.x / across;
+    int row = blockIdx.x % across * 32, column = blockIdx.y * 32;  // of dw seen as (G, O, rows), turned
+    for (int k = threadIdx.y; k < 32; k += 8) {
+        int r = row + k, o = column + threadIdx.x;
+        if (r >= rows || o >= O) continue;
+        const T* from = partial + ((index_t)group * rows + r % taps * C + r / taps) * O + o;
+        T sum = *from;
+        for (int piece = 1; piece < pieces; ++piece) sum += from[(index_t)piece * G * rows * O];
+        tile[k][threadIdx.x] = sum;
+    }
+    __syncthreads();
+    for (int k = threadIdx.y; k < 32; k += 8) {
+        int r = row + threadIdx.x, o = column + k;
+        if (r < rows && o < O) dw[((index_t)group * O + o) * rows + r] = tile[threadIdx.x][k];
+    }
 }

@@ -19,19 +19,22 @@ __global__ void sum_rows(const T* x, T* y, double scale, index_t rows, index_t c
 }
 
 // NumPy: y = x.sum(axis=0). The gradient of a bias, and of what was broadcast along the rows.
-// Grid: ceil(columns / 32) blocks; block: 32 columns × 8 rows, so a warp reads 32 neighbouring numbers of one row.
-// Shared memory: 8 × 32 doubles. Bytes per element: sizeof(T).
+// Grid: (ceil(columns / 32), pieces of the rows); block: 32 columns × 8 rows, so a warp reads 32 neighbouring numbers of
+// one row. Each piece has its own row of y: a second launch adds them up. Shared memory: 8 × 32 doubles. Bytes per
+// element: sizeof(T).
 template <typename T>
 __global__ void sum_columns(const T* x, T* y, index_t rows, index_t columns) {
     __shared__ double part[8][32];
     index_t column = (index_t)blockIdx.x * 32 + threadIdx.x;
+    index_t end = rows * (blockIdx.y + 1) / gridDim.y;
     double sum = 0;
     if (column < columns)
-        for (index_t r = threadIdx.y; r < rows; r += 8) sum += x[r * columns + column];
+        for (index_t r = rows * blockIdx.y / gridDim.y + threadIdx.y; r < end; r += 8) sum += x[r * columns + column];
     part[threadIdx.y][threadIdx.x] = sum;
     __syncthreads();
     if (threadIdx.y == 0 && column < columns) {
         for (int k = 1; k < 8; ++k) sum += part[k][threadIdx.x];
+        y += blockIdx.y * columns;
         y[column] = T(sum);
     }
 }

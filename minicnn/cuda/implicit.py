@@ -13,7 +13,7 @@ from ..errors import ShapeError
 from ..layout import from_nhwc, nhwc
 from ..ops.conv import Padding, Pair
 from .arrays import contiguous, empty
-from .launch import Arguments, Family, Launch, ceil_div, per_element
+from .launch import Arguments, Family, Launch, ceil_div
 
 Array = Any
 
@@ -56,7 +56,7 @@ def _weight_blocks(tile: Tile) -> Launch:
 LAUNCHES = {
     **{f"conv_{tile}": _pixel_blocks(tile) for tile in TILES},
     **{f"conv_weight_{tile}": _weight_blocks(tile) for tile in TILES},
-    "conv_weight_sum": per_element("n"),
+    "conv_weight_sum": Launch(lambda a: (ceil_div(a["C"] * a["taps"], 32) * a["G"], ceil_div(a["O"], 32)), (32, 8)),
 }
 kernels = Family("conv", LAUNCHES)
 
@@ -133,7 +133,7 @@ def filter_gradient(x: Array, dy: Array, shape: tuple[int, ...], window: Window)
         f"conv_weight_{tile}", x=x, dy=dy, partial=partial, pieces=pieces, N=n, H=h, W=width, C=c, OH=oh, OW=ow, O=o,
         **window.numbers(),
     )  # fmt: skip
-    kernels("conv_weight_sum", partial=partial, dw=dw, pieces=pieces, C=c, O=o, taps=taps, n=dw.size)
+    kernels("conv_weight_sum", partial=partial, dw=dw, pieces=pieces, G=g, C=c, O=o, taps=taps)
     return dw
 
 

@@ -12,9 +12,11 @@ from .launch import Family, Launch, ceil_div, per_element, per_row
 Array = Any
 Axes = tuple[int, ...]
 
+PIECE, MOST_PIECES = 256, 128  # rows at least of a block that sums up columns; pieces at most
+
 LAUNCHES = {
     "sum_rows": per_row("rows"),
-    "sum_columns": Launch(lambda a: (ceil_div(a["columns"], 32),), (32, 8)),
+    "sum_columns": Launch(lambda a: (ceil_div(a["columns"], 32), len(a["y"])), (32, 8)),
     "spread_rows": per_element("n"),
     "var_rows": per_row("rows"),
     "var_backward": per_element("n"),
@@ -67,9 +69,10 @@ def sum_to(x: Array, shape: tuple[int, ...]) -> Array:
 def sum_columns(matrix: Array) -> Array:
     """Return the sums of the columns of a contiguous matrix."""
     rows, columns = matrix.shape
-    y = empty(matrix, (columns,))
+    pieces = max(1, min(MOST_PIECES, rows // PIECE))
+    y = empty(matrix, (pieces, columns))
     kernels("sum_columns", x=matrix, y=y, rows=rows, columns=columns)
-    return y
+    return y[0] if pieces == 1 else sum_columns(y)
 
 
 def _sum(x: Array, rows: Rows, scale: float) -> Array:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from minicnn.cuda import conv, emulation, implicit, matmul
+from minicnn.cuda import conv, emulation, implicit, matmul, reduce
 from minicnn.cuda.launch import launched
 from minicnn.errors import ShapeError
 from minicnn.ops import conv as definition
@@ -124,6 +124,16 @@ def test_a_large_linear_layer_runs_in_register_tiles(tile: Any, monkeypatch: pyt
     for a, right in zip(found, [y, *of_linear.linear_backward(numbers(y.shape, np.float32), cache)], strict=True):
         assert a.shape == right.shape
         np.testing.assert_allclose(a, right, rtol=1e-5, atol=1e-5 * np.abs(right).max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("rows", [511, 517, 1103])
+def test_sums_of_many_rows_meet_in_two_steps(rows: int, dtype: Any) -> None:
+    x = numbers((rows, 35), dtype)
+    launched.clear()
+    found = reduce.sum_columns(x)
+    assert launched == {"sum_columns": 1 if rows < 2 * reduce.PIECE else 2}
+    np.testing.assert_allclose(found, x.sum(0, dtype=np.float64), rtol=0, atol=1e-5 if dtype == np.float32 else 1e-12)
 
 
 def test_gradients_that_nobody_needs_are_not_computed() -> None:
