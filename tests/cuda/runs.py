@@ -7,7 +7,7 @@ import numpy as np
 
 import minicnn as mc
 import minicnn.functional as F
-from minicnn.cuda import activation, conv, elementwise, emulation, pool, reduce, softmax
+from minicnn.cuda import activation, elementwise, emulation, implicit, pool, reduce, softmax
 from minicnn.cuda.emulation import Sparse
 
 Arrays = list[np.ndarray]
@@ -46,12 +46,12 @@ def in_tiles_of_128(run: Callable[[], Arrays]) -> Callable[[], Arrays]:
     """Let convolutions take the largest tile, which they choose for large images only."""
 
     def inside() -> Arrays:
-        tiles = conv.TILES
-        conv.TILES = (tiles[0]._replace(share=99.0), *tiles[1:])
+        tiles = implicit.TILES
+        implicit.TILES = (tiles[0]._replace(share=99.0), *tiles[1:])
         try:
             return run()
         finally:
-            conv.TILES = tiles
+            implicit.TILES = tiles
 
     return inside
 
