@@ -66,3 +66,17 @@ def test_elementwise_kernels_reach_the_bandwidth_and_have_no_conflict() -> None:
     assert "add_forward<float>" in text
     assert "Times are estimates" in text
     assert results.to_dict()["rows"][0]["estimates"]["A100"]
+
+
+@pytest.mark.full
+@pytest.mark.skipif(bool(nvrtc.missing()), reason=nvrtc.missing() or "NVRTC is there")
+@pytest.mark.parametrize("channels", [256, 512])
+def test_convolutions_reach_the_peak_by_their_design(channels: int) -> None:
+    rows = counted.run([f"conv2d 3 x 3, {channels} channels"]).rows
+    products = [row for row in rows if row.kernel != "conv_weight_sum<float>"]
+    assert {row.kernel for row in products} == {"conv_128x128<float>", "conv_weight_128x128<float>"}
+    for row in products:
+        assert row.coalescing >= 0.99
+        assert row.bank_conflicts <= 0.01
+        assert row.spilled == 0
+        assert all(e.of_peak >= 0.6 for e in row.estimates.values()), row
