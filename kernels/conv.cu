@@ -13,10 +13,10 @@
 //   across (it arrives along k and is read along pixels); rows 4 numbers longer than the tile keep that free of them.
 //
 // Grid: (tiles of pixels · groups · phases, tiles of channels); block: 256 threads for tiles of 128 rows, else 128.
-// Shared memory: 2 · 8 · (rows + 4 + columns) numbers, 16.3 KiB for 128 × 128 in float. Bytes per element of y: of each
-// tile, 2 · C·KH·KW · sizeof(T) · (rows + columns) / (rows · columns) read (most from the L2 cache) and one number
-// written, against 2 · C·KH·KW operations: 16 per byte in tiles of 128 × 128. Limit: multiply-add issue for 64 channels
-// and more; below that, columns of a tile without a channel.
+// Shared memory: 2 · 8 · (rows + 4 + columns) numbers and what is known of the pixels, 18.3 KiB for 128 × 128 in float.
+// Bytes per element of y: C·KH·KW · sizeof(T) · (rows + columns) / (rows · columns) read (most from the L2 cache) and
+// one number written, against 2 · C·KH·KW operations: 32 per byte in tiles of 128 × 128. Limit: multiply-add issue for
+// 64 channels and more; below that, columns of a tile without a channel.
 #include "common.cuh"
 
 constexpr int DEPTH = 8;  // k's of one step
@@ -338,25 +338,25 @@ __device__ __forceinline__ void conv_tile(Panels<T, ROWS, COLUMNS>& panels, View
 // C is a multiple of 8, O one of 4, x begins at a multiple of 16 bytes.
 template <typename T>
 __global__ void __launch_bounds__(256, BLOCKS<T>)
-    conv_128x128(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y, int has_b,
-    int transposed, int N, int H, int W, int C, int OH, int OW, int O, int G, int KH, int KW, int SH, int SW, int PH,
-    int PW, int DH, int DW) {
+    conv_128x128(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y,
+                 int has_b, int transposed, int N, int H, int W, int C, int OH, int OW, int O, int G, int KH, int KW,
+                 int SH, int SW, int PH, int PW, int DH, int DW) {
     __shared__ Panels<T, 128, 128> panels;
     __shared__ View<128> view;
-    conv_tile<T, 128, 128, 8, 8, true, VectorLoader<T, 128, 128>>(panels, view, x, w, b, y, has_b,
-        transposed, {N, C, O, G, KH, KW}, {H, W, OH, OW, SH, SW, PH, PW, DH, DW});
+    conv_tile<T, 128, 128, 8, 8, true, VectorLoader<T, 128, 128>>(
+        panels, view, x, w, b, y, has_b, transposed, {N, C, O, G, KH, KW}, {H, W, OH, OW, SH, SW, PH, PW, DH, DW});
 }
 
 // NumPy: as conv_128x128, for up to 64 channels: tiles of 128 pixels × 64 channels, 8 × 4 numbers per thread
 template <typename T>
 __global__ void __launch_bounds__(256, BLOCKS<T>)
     conv_128x64(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y, int has_b,
-    int transposed, int N, int H, int W, int C, int OH, int OW, int O, int G, int KH, int KW, int SH, int SW, int PH,
-    int PW, int DH, int DW) {
+                int transposed, int N, int H, int W, int C, int OH, int OW, int O, int G, int KH, int KW, int SH,
+                int SW, int PH, int PW, int DH, int DW) {
     __shared__ Panels<T, 128, 64> panels;
     __shared__ View<128> view;
-    conv_tile<T, 128, 64, 8, 4, true, VectorLoader<T, 128, 64>>(panels, view, x, w, b, y, has_b,
-        transposed, {N, C, O, G, KH, KW}, {H, W, OH, OW, SH, SW, PH, PW, DH, DW});
+    conv_tile<T, 128, 64, 8, 4, true, VectorLoader<T, 128, 64>>(
+        panels, view, x, w, b, y, has_b, transposed, {N, C, O, G, KH, KW}, {H, W, OH, OW, SH, SW, PH, PW, DH, DW});
 }
 
 // NumPy: as conv_128x128, for any number of channels and small images: 64 pixels × 32 channels, 4 × 4 numbers per
@@ -364,12 +364,12 @@ __global__ void __launch_bounds__(256, BLOCKS<T>)
 template <typename T>
 __global__ void __launch_bounds__(128)
     conv_64x32(const T* __restrict__ x, const T* __restrict__ w, const T* __restrict__ b, T* __restrict__ y, int has_b,
-    int transposed, int N, int H, int W, int C, int OH, int OW, int O, int G, int KH, int KW, int SH, int SW, int PH,
-    int PW, int DH, int DW) {
+               int transposed, int N, int H, int W, int C, int OH, int OW, int O, int G, int KH, int KW, int SH, int SW,
+               int PH, int PW, int DH, int DW) {
     __shared__ Panels<T, 64, 32> panels;
     __shared__ View<64> view;
-    conv_tile<T, 64, 32, 4, 4, false, AnyLoader<T, 64, 32>>(panels, view, x, w, b, y, has_b,
-        transposed, {N, C, O, G, KH, KW}, {H, W, OH, OW, SH, SW, PH, PW, DH, DW});
+    conv_tile<T, 64, 32, 4, 4, false, AnyLoader<T, 64, 32>>(
+        panels, view, x, w, b, y, has_b, transposed, {N, C, O, G, KH, KW}, {H, W, OH, OW, SH, SW, PH, PW, DH, DW});
 }
 
 // The filters' gradient: rows are (i, j, c), columns o, and k runs through the pixels of all images. There are few

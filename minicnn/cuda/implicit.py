@@ -94,6 +94,12 @@ def at_16_bytes(x: Array) -> Array:
     return x.copy() if getattr(x.data, "ptr", 0) % 16 else x
 
 
+def _check_countable(number: int, what: str) -> None:
+    """Refuse what the kernels could not count in 32 bits; the elements of an image they count in 64."""
+    if number >= 1 << 30:
+        raise ShapeError(f"convolution: {number} {what}, CUDA takes fewer than 2^30")
+
+
 def packed_filters(w: Array, groups: int, *, turned: bool) -> Array:
     """Return filters (G·A, B, KH, KW) as (G, KH, KW, B, A), or turned as (G, KH, KW, A, B)."""
     apart = w.reshape(groups, len(w) // groups, *w.shape[1:])
@@ -106,9 +112,8 @@ def convolved(x: Array, packed: Array, b: Array | None, size: Pair, window: Wind
     n, h, width, _ = x.shape
     c, o = packed.shape[3:]
     pixels = n * math.prod(size)
-    if pixels >= 1 << 30 or packed.size >= 1 << 31:
-        what = f"a result of {pixels} pixels" if pixels >= 1 << 30 else f"filters of {packed.size} numbers"
-        raise ShapeError(f"convolution: {what}, CUDA takes fewer than 2^{30 if pixels >= 1 << 30 else 31}")
+    _check_countable(pixels, "pixels")
+    _check_countable(packed.size, "weights")
     y = empty(x, (n, *size, o * window.groups))
     tile = choose_tile(pixels, o, window.groups, c % 8 == 0 and o % 4 == 0)
     kernels(
@@ -124,6 +129,8 @@ def filter_gradient(x: Array, dy: Array, shape: tuple[int, ...], window: Window)
     n, h, width, _ = x.shape
     oh, ow = dy.shape[1:3]
     c, o, g = shape[1], shape[0] // window.groups, window.groups
+    _check_countable(n * oh * ow, "pixels")
+    _check_countable(math.prod(shape), "weights")
     taps = math.prod(window.kernel)
     tile = choose_tile(taps * c, o, g * pieces_of(n * oh * ow), c % 4 == 0 and o % 4 == 0)
     blocks = ceil_div(taps * c, tile.rows) * ceil_div(o, tile.columns) * g

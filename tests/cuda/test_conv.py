@@ -155,7 +155,7 @@ def test_the_tile_is_a_function_of_the_shape() -> None:
 
 
 def test_more_pixels_than_the_kernels_count_are_refused() -> None:
-    with pytest.raises(ShapeError, match=r"a result of 1073741824 pixels, CUDA takes fewer than 2\^30"):
+    with pytest.raises(ShapeError, match=r"convolution: 1073741824 pixels, CUDA takes fewer than 2\^30"):
         implicit.convolved(
             np.zeros((1 << 10, 1, 1, 1), np.float32),
             np.zeros((1, 1, 1, 1, 1), np.float32),
