@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..ops import arguments
 from . import probes
 from .conduct import look_at_backward, look_at_float32, look_at_outputs, look_for_state, usable
 from .diagnose import diagnose
@@ -44,8 +45,15 @@ def gradcheck(
     where that is quick. `rtol` and `atol` are allowed on top of the measured error; `budget` is in seconds.
 
     Nothing that the function does raises an error here: what is wrong stands in the report, which is true if
-    everything agrees. The caller's arrays, parameters, buffers and random generators stay as they were.
+    everything agrees. Whatever the budget, each element is moved along one direction at least. The caller's arrays,
+    parameters, buffers and random generators stay as they were.
+    Raises ShapeError for a mode that there is not, and numbers that are negative or nan.
     """
+    name = "gradcheck"
+    seed = arguments.integer(name, "seed", seed, 0)
+    rtol, atol = arguments.number(name, "rtol", rtol, 0), arguments.number(name, "atol", atol, 0)
+    if budget is not None:
+        budget = arguments.number(name, "budget", budget, 0)
     report = Report(seed=seed)
     try:
         subject = make_subject(function, inputs, backward)
@@ -120,7 +128,8 @@ def _check(subject: Subject, wrt: Any, options: Options, seed: int, report: Repo
         report.diagnosis = diagnose(report, outcome, raw, chosen, options.clock.at_most(6.0))
     look_for_state(point, "after many calls ")
     if not chosen:
-        subject.note("there was no gradient to check: no input or parameter is an array of floats")
+        text = "there was no gradient to check: no input or parameter is an array of floats"
+        raise Fault("nothing to check", text)
 
 
 def _chosen(subject: Subject, wrt: Any) -> list[int]:

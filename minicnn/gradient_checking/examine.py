@@ -164,11 +164,12 @@ def _search(
     found, mode, clock = nothing(comparison), options.mode, options.clock
     if mode == "full" and detail:
         each(comparison, found, elements, clock)
-        return found, "every element"
+        return found, "every element" + _the_rest(comparison, found, elements, rng, clock)
     if mode == "stratified" and detail:
         chosen = strata(comparison.point, elements, rng)
         each(comparison, found, chosen, clock)
-        return found, f"{chosen.size} elements: corners, borders, every channel, some inside"
+        how = f"{chosen.size} elements: corners, borders, every channel, some inside"
+        return found, how + _the_rest(comparison, found, chosen, rng, clock)
     suspects = by_directions(comparison, elements, rng, clock, 2 if detail else 1)
     found.suspect = bool(suspects)
     how = "every element, by random directions"
@@ -188,6 +189,15 @@ def _search(
         each(comparison, found, rng.permutation(chosen[~found.measured[chosen]]), clock.at_most(1.0))
         found.finished = True
     return found, "every element, by random directions, halved down to single elements where they differed"
+
+
+def _the_rest(comparison: Comparison, found: Findings, elements: Array, rng: np.random.Generator, clock: Clock) -> str:
+    """Look along random directions at what the budget left over, and say so; else return nothing."""
+    if found.finished:
+        return ""
+    rest = elements[~found.measured[elements]]
+    found.suspect = bool(by_directions(comparison, rest, rng, clock, 1))
+    return f"; the budget ended {rest.size} elements before the last, these by random directions"
 
 
 def _whole_arrays(point: Point, suspects: Array, elements: Array) -> Array:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import minicnn as mc
+from minicnn.errors import ShapeError
 from minicnn.gradient_checking import Report
 from minicnn.testing import assert_gradients
 
@@ -195,3 +196,32 @@ def test_a_failing_search_for_a_cause_is_a_note(monkeypatch: pytest.MonkeyPatch)
     report = check(square, lambda d, x: d * x)
     assert not report
     assert "one cause could not be looked for: ZeroDivisionError: no cause" in "".join(report.notes)
+
+
+@pytest.mark.parametrize("mode", ["auto", "full", "stratified", "directional"])
+def test_a_budget_that_is_over_lets_nothing_pass_unseen(mode: str) -> None:
+    x = np.random.default_rng(0).standard_normal((6, 7))
+    square = (lambda x: (x * x, x), lambda dout, x: 2 * dout * x)
+    report = mc.gradcheck(square[0], (x,), backward=square[1], mode=mode, budget=1e-9)
+    assert report, str(report)
+    if mode in ("full", "stratified"):
+        assert "the budget ended" in report.gradients[0].how
+    assert not mc.gradcheck(square[0], (x,), backward=lambda dout, x: 3 * dout * x, mode=mode, budget=1e-9)
+    one_wrong = np.where(np.arange(42).reshape(6, 7) == 40, 2.001, 2.0)
+    assert not mc.gradcheck(square[0], (x,), backward=lambda dout, x: one_wrong * dout * x, mode=mode, budget=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"rtol": np.nan}, "gradcheck: rtol is nan, needs a number in [0, inf]"),
+        ({"rtol": -1e-3}, "gradcheck: rtol is -0.001, needs a number in [0, inf]"),
+        ({"atol": -1.0}, "gradcheck: atol is -1.0, needs a number in [0, inf]"),
+        ({"seed": -1}, "gradcheck: seed is -1, needs at least 0"),
+        ({"budget": -1.0}, "gradcheck: budget is -1.0, needs a number in [0, inf]"),
+    ],
+)
+def test_impossible_options_are_refused(options: dict[str, Any], text: str) -> None:
+    with pytest.raises(ShapeError) as caught:
+        mc.gradcheck(lambda x: x * 2.0, [mc.randn(3)], **options)
+    assert str(caught.value) == text

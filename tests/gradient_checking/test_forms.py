@@ -231,7 +231,8 @@ def test_what_a_function_of_tensors_may_return() -> None:
     assert not report
     assert "the function returned None" in str(report)
     report = mc.gradcheck(lambda i: i, [mc.tensor([1, 2])])
-    assert "there was no gradient to check" in "".join(report.notes)
+    assert not report
+    assert "there was no gradient to check" in str(report)
 
 
 def test_a_function_class_itself() -> None:
