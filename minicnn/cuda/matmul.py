@@ -20,7 +20,7 @@ TILE = 32
 
 
 def _tiles(a: Arguments) -> tuple[int]:
-    return (ceil_div(a["N"], TILE) * ceil_div(a["M"], TILE) * len(a["z"]),)
+    return (ceil_div(a["N"], TILE) * ceil_div(a["M"], TILE) * a["z"].shape[0],)
 
 
 LAUNCHES = {"matmul_tiled": Launch(_tiles, (TILE, 8))}

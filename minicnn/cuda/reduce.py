@@ -16,7 +16,7 @@ PIECE, MOST_PIECES = 256, 128  # rows at least of a block that sums up columns; 
 
 LAUNCHES = {
     "sum_rows": per_row("rows"),
-    "sum_columns": Launch(lambda a: (ceil_div(a["columns"], 32), len(a["y"])), (32, 8)),
+    "sum_columns": Launch(lambda a: (ceil_div(a["columns"], 32), a["y"].shape[0]), (32, 8)),
     "spread_rows": per_element("n"),
     "var_rows": per_row("rows"),
     "var_backward": per_element("n"),
