@@ -1,14 +1,16 @@
 """The benchmarks against PyTorch, in short: all sides agree, every number is there, the picture is drawn."""
 
 import json
+from pathlib import Path
 
 import pytest
 import torch
 
-from minicnn.bench import convolutions, layers, step
+from minicnn.bench import BENCHMARKS, convolutions, layers, step
 from minicnn.bench.networks import WORKS
 from minicnn.bench.pieces import drawn_convolutions
 from minicnn.bench.sides import SIDES, check_equal, ratio
+from minicnn.cli import parser
 from minicnn.errors import NumericsError, ShapeError
 
 
@@ -59,3 +61,13 @@ def test_an_unknown_network_is_refused():
     with pytest.raises(ShapeError, match="bench: work is 'lenet'"):
         layers.run(["lenet"])
     assert len(WORKS) == 11
+
+
+def test_the_commands_in_the_documentation_are_commands():
+    text = (Path(__file__).parents[2] / "docs/cpu_speed.md").read_text(encoding="utf-8")
+    commands = [line.split()[1:] for line in text.splitlines() if line.startswith("    minicnn ")]
+    assert len(commands) == 3
+    for words in commands:
+        options = parser().parse_args(words)
+        assert options.benchmark in BENCHMARKS
+        assert set(options.works or []) <= set(WORKS)
