@@ -2,8 +2,11 @@
 
 NAME is a pair NAME_forward and NAME_backward of NumPy functions, a function of Tensors, a Function or a module.
 The inputs come from --cases, or from NAME_inputs(rng) in the file, or usual shapes are tried.
+A NumPy pair runs in a process of its own and is called from outside: it cannot forge the verdict. Functions of Tensors,
+Functions and modules run in one process with the checker: such files are trusted more, and a note says so. What is
+checked is that backward fits forward; whether forward is right, `minicnn coursework grade` says.
 Exit code 0: the gradients are right; 1: wrong, crashed, or out of time or memory; 2: the file, the name or the
-cases cannot be read.
+cases cannot be read, half a pair is missing, or an option is unusable.
 """
 
 from __future__ import annotations

@@ -3,14 +3,12 @@
 stubs/             what a student gets
 exercise.py        what an exercise consists of
 dense.py images.py normalising.py    the exercises: inputs, right results, usual mistakes
-student_process.py the process in which a student's file runs, and the messages that it understands
-student.py         the grader's end of these messages
 compare.py         how a wrong result is described
 functions.py       the student's functions as the grader calls them
 forward.py gradients.py    a forward pass is compared, a backward pass goes to the gradient checker
 grade.py result.py the grader, and what it finds
 report.py          what it prints and writes
 
-The student's code runs in a process of its own, which never sees a right result: whatever it does to NumPy or to
-its own process, numbers are compared here.
+The student's code runs in a process of its own (../gradient_checking/student.py), which never sees a right result:
+whatever it does to NumPy or to its own process, numbers are compared here.
 """

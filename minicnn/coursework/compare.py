@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .student_process import Other
+from ..gradient_checking.student_process import Other
 
 Array = Any
 Mistakes = Sequence[tuple[str, Callable[..., Array]]]

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from ..gradient_checking.student_process import same
 from ..gradient_checking.subject import Fault
 from .compare import difference
 from .exercise import Arguments, Exercise
 from .functions import Functions, Unwritten
 from .result import Part, shapes
-from .student_process import same
 
 Array = Any
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from ..gradient_checking.student import Student, described
+from ..gradient_checking.student_process import Other
 from ..gradient_checking.subject import Fault
 from .compare import difference
 from .exercise import Arguments, Exercise
 from .result import shapes
-from .student import Student, described
-from .student_process import Other
 
 Array = Any
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import DataError
+from ..gradient_checking.student import Ended, Student, clean, described
 from ..gradient_checking.target import given_cases
 from .catalogue import EXERCISES
 from .exercise import Arguments, Exercise
@@ -17,7 +18,6 @@ from .forward import Forward
 from .functions import Functions
 from .gradients import Gradients
 from .result import UNDECIDED, UNWRITTEN, WRONG, Limits, Part, Result
-from .student import Ended, Student, clean, described
 
 MOST_SOURCE = 1 << 20  # bytes
 

@@ -9,11 +9,11 @@ import numpy as np
 
 from ..gradient_checking import gradcheck, heatmap
 from ..gradient_checking.report import Gradient, Report
+from ..gradient_checking.student_process import Other
 from ..gradient_checking.subject import Fault
 from .exercise import Arguments, Exercise, slopes
 from .functions import Functions, Unwritten
 from .result import RIGHT, WRONG, Result, shapes
-from .student_process import Other
 
 Array = Any
 

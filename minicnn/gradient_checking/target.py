@@ -7,12 +7,14 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+from .subject import Fault
 
 Array = Any
 Maker = Callable[[Any], Any]  # of a NumPy generator, returns the inputs
@@ -25,30 +27,76 @@ class Target:
         self.function, self.backward, self.makers = function, backward, makers
 
 
-def load(text: str, cases: str | None) -> Target:
-    """Return what FILE::NAME stands for. Raises DataError if the file, the name or the cases cannot be read.
-
-    NAME, NAME_forward and NAME_backward mean the same pair if both halves are in the file. Otherwise NAME is a
-    function of Tensors, a `Function` or a module. The inputs come from the file of cases; without one, from a function
-    NAME_inputs(rng) in the file; without that, shapes are tried until the function takes them.
-    """
+def split(text: str) -> tuple[Path, str, str]:
+    """Return the file, the name and its stem of FILE::NAME. Raises DataError if there is no such file."""
     path, separator, name = text.rpartition("::")
     if not separator or not name:
         raise DataError(f"gradcheck: target is {text!r}, needs FILE::NAME")
-    names = vars(_module(Path(path)))
-    stem = name.removesuffix("_forward").removesuffix("_backward")
-    forward, backward = names.get(f"{stem}_forward", names.get(stem)), names.get(f"{stem}_backward")
-    if backward is None or forward is None:
-        forward, backward = names.get(name), None
-    if forward is None or not callable(forward):
-        needed = f"{stem}_forward and {stem}_backward" if name.endswith(("_forward", "_backward")) else name
+    if not Path(path).is_file():
+        raise DataError(f"gradcheck: there is no file {path}")
+    return Path(path), name, name.removesuffix("_forward").removesuffix("_backward")
+
+
+def pair(path: Path, name: str, stem: str, names: set[str], uses_minicnn: bool) -> tuple[str, str] | None:
+    """Return the names of the NumPy pair that a name means among those in a file, None if it is a function of Tensors.
+
+    NAME, NAME_forward and NAME_backward mean the same pair if both halves are in the file. Raises DataError if nothing
+    of it is there, or one half alone.
+    """
+    forward, backward = f"{stem}_forward" if f"{stem}_forward" in names else stem, f"{stem}_backward"
+    if {forward, backward} <= names:
+        return forward, backward
+    if backward in names:
+        raise DataError(f"gradcheck: {path} has {backward}, the forward function {stem}_forward is missing")
+    taken = name if name in names else forward
+    if taken not in names or (name.endswith("_backward") and forward == stem):
+        needed = f"{stem}_forward and {backward}" if name.endswith(("_forward", "_backward")) else name
         raise DataError(f"gradcheck: {path} has no {needed}")
-    makers = given_cases(Path(cases), stem) if cases else []
-    if not makers and callable(names.get(f"{stem}_inputs")):
-        makers = [names[f"{stem}_inputs"]]
-    if isinstance(forward, type):
-        forward = forward.apply if hasattr(forward, "apply") and hasattr(forward, "backward") else forward()
-    return Target(forward, backward, makers or _fitting(forward))
+    if name.endswith("_backward") or (taken.endswith("_forward") and not uses_minicnn):
+        raise DataError(f"gradcheck: {path} has {forward}, the backward function {backward} is missing")
+    return None
+
+
+def load(text: str, cases: str | None) -> Target:
+    """Return what FILE::NAME stands for, if it is no pair: a function of Tensors, a `Function` or a module.
+
+    Raises DataError if the file, the name or the cases cannot be read.
+    """
+    path, name, stem = split(text)
+    names = vars(_module(path))
+    function = names.get(name, names.get(f"{stem}_forward"))
+    if function is None or not callable(function):
+        raise DataError(f"gradcheck: {path} has no {name}")
+    if isinstance(function, type):
+        apply = getattr(function, "apply", None) if hasattr(function, "backward") else None
+        function = apply or function()
+    own = names.get(f"{stem}_inputs")
+    found = makers(function, stem, cases, own if callable(own) else None)
+    return Target(_whole(function, stem) if inspect.isfunction(function) else function, None, found)
+
+
+def makers(function: Any, stem: str, cases: str | None, own: Maker | None) -> list[Maker]:
+    """Return the makers of inputs: those of the file of cases, or the file's own, or usual shapes."""
+    found = given_cases(Path(cases), stem) if cases else []
+    return found or ([own] if own else _fitting(function))
+
+
+def _whole(function: Any, stem: str) -> Any:
+    """Return a function of Tensors that is blamed if it returns a cache, as half a pair does."""
+    half = function.__name__.endswith("_forward")
+
+    @wraps(function)
+    def whole(*arguments: Any, **options: Any) -> Any:
+        result = function(*arguments, **options)
+        two = isinstance(result, (tuple, list)) and len(result) == 2
+        kept = two and (isinstance(result[1], (tuple, list, dict)) or (half and any(result[1] is a for a in arguments)))
+        if kept:
+            raise Fault(
+                "missing backward", f"the function returns a cache: the backward function {stem}_backward is missing"
+            )
+        return result
+
+    return whole
 
 
 def _module(path: Path) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -11,7 +12,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from ..gradient_checking.command import end, ending
 from .student_process import frame, read_frame
 
 SCRIPT = Path(__file__).with_name("student_process.py")
@@ -32,12 +32,13 @@ class Ended(BaseException):
 class Student:
     """A student's file, running. `ask` sends a request; `close` ends the process and whatever it started.
 
-    `seconds` bounds the time in which the grader waits for it, all requests together.
+    `seconds` bounds the time in which the grader waits for it, all requests together. An `exercise` is to be written
+    with NumPy alone; anything else may import what it likes.
     """
 
-    __slots__ = ("_late", "_left", "_process", "error", "memory", "names", "seconds")
+    __slots__ = ("_late", "_left", "_process", "error", "memory", "names", "seconds", "uses_minicnn")
 
-    def __init__(self, file: Path, seconds: float, memory: int) -> None:
+    def __init__(self, file: Path, seconds: float, memory: int, exercise: bool = True) -> None:
         self.seconds, self.memory, self._left, self._late = seconds, memory, seconds, threading.Event()
         environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONSAFEPATH": ""}
         self._process = subprocess.Popen(
@@ -45,12 +46,14 @@ class Student:
             stderr=subprocess.DEVNULL, env=environment, start_new_session=True,
         )  # fmt: skip
         try:
-            start = {"file": str(file.absolute()), "root": str(SCRIPT.parents[1]), "memory": memory}
+            root = str(SCRIPT.parents[1])
+            start = {"file": str(file.absolute()), "root": root, "memory": memory, "exercise": exercise}
             answer = self.ask(start, "while the file was read")
         except BaseException:
             self.close()
             raise
-        self.names: set[str] = set(answer.get("names", ()))
+        self.names = {n for n in answer.get("names", ()) if isinstance(n, str)}
+        self.uses_minicnn = bool(answer.get("minicnn"))
         self.error: dict[str, Any] | None = answer.get("error")
 
     def _stop(self) -> None:
@@ -77,6 +80,8 @@ class Student:
         if "refused" in answer:
             raise Ended(clean(answer["refused"]), True)
         error = answer.get("error")
+        if error is not None and not (isinstance(error, dict) and {"type", "text"} <= error.keys()):
+            raise Ended("writes into the grader's own channel, instead of returning results", True)
         if error and error.get("memory"):
             raise Ended(f"out of memory: more than {self.memory} MiB {doing}")
         return answer
@@ -97,6 +102,23 @@ class Student:
             if stream is not None:
                 with suppress(OSError):  # what was still to be sent has no reader any more
                     stream.close()
+
+
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End a process and whatever it has started."""
+    if os.name == "posix":
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    else:
+        process.kill()
+    process.wait()
+
+
+def ending(code: int) -> str:
+    """Return in words how a process ended."""
+    if code < 0:
+        return f"ended by signal {signal.Signals(-code).name}"
+    return f"the process ended with code {code} without a result"
 
 
 def clean(text: Any) -> str:

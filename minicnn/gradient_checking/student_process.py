@@ -3,13 +3,20 @@
 Started by its path, so that nothing of minicnn is loaded here. Messages are frames: two lengths, a description in
 JSON, the bytes of the arrays. Nothing is unpickled on either side.
 
-The first message from the grader is {"file", "root", "memory"}; the answer names the functions in the file. Then
-{"call": "forward", "function", "arguments", "seed"} is answered by what the function returned and the arguments that
-it changed; {"call": "backward", …, "backward", "dout", "watched"} runs the pair and answers with the gradients.
+The first message from the grader is {"file", "root", "memory", "exercise"}; the answer names the functions in the
+file. Then {"call": "forward", "function", "arguments", "seed"} is answered by what the function returned and the
+arguments that it changed; {"call": "backward", …, "backward", "dout", "watched"} runs the pair and answers with the
+gradients.
+
+The gradient checker calls the two halves of a pair one after the other: {"call": "first", "function", "arguments"}
+keeps the cache here, {"call": "second", "function", "with", "douts"} uses it. {"call": "parameters", "functions"} asks
+for their parameters, {"call": "inputs", "function", "seed"} for the inputs that a function of a generator makes.
 """
 
 from __future__ import annotations
 
+import gc
+import inspect
 import json
 import os
 import random
@@ -17,7 +24,8 @@ import struct
 import sys
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -124,12 +132,15 @@ def main() -> None:
     start = read_frame(requests)
     sys.path.pop(0)  # this file's folder
     limit(start["memory"])
+    random.seed(1)
+    np.random.seed(1)  # noqa: NPY002 - students use the global generator
     answer, names = load(start, out)
     _send(out, answer)
+    halves = Halves(names)
     while True:
         request = read_frame(requests)
         try:
-            answer = called(request, names)
+            answer = (called if request["call"] in ("forward", "backward") else halves.called)(request, names)
         except MemoryError:
             answer = {"error": {"type": "MemoryError", "text": "", "memory": True, "stage": "forward"}}
         _send(out, answer)
@@ -160,7 +171,9 @@ def load(start: dict[str, Any], out: int) -> tuple[dict[str, Any], dict[str, Any
     module = types.ModuleType("student_file")
     module.__file__ = str(path)
     sys.modules["student_file"] = module
-    sys.addaudithook(_guard(out, start["root"]))
+    if not start["exercise"]:
+        sys.path.append(os.path.dirname(start["root"]))  # a file may use minicnn that is not installed
+    sys.addaudithook(_guard(out, start["root"], start["exercise"]))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -168,25 +181,28 @@ def load(start: dict[str, Any], out: int) -> tuple[dict[str, Any], dict[str, Any
     except BaseException as error:
         return {"error": _described(error, "the file")}, {}
     names = vars(module)
-    return {"names": [n for n, value in names.items() if callable(value) and isinstance(n, str)]}, names
+    found = [n for n, value in names.items() if callable(value) and isinstance(n, str)]
+    return {"names": found, "minicnn": "minicnn" in sys.modules}, names
 
 
-def _guard(out: int, root: str) -> Callable[[str, tuple[Any, ...]], None]:
+def _guard(out: int, root: str, exercise: bool) -> Callable[[str, tuple[Any, ...]], None]:
     """Return a hook that tells the grader when the file leaves the exercise: it cannot be taken off again."""
     abspath, basename, dirname, write = os.path.abspath, os.path.basename, os.path.dirname, os.write
     frameworks, programs, kills, within = FRAMEWORKS, PROGRAMS, KILLS, root + os.sep
+    needed = "which no exercise needs" if exercise else "which is not allowed here"
     shown = abspath(__file__)  # a traceback quotes this file; there is nothing in it to copy
 
     def refuse(text: str) -> None:
-        write(out, frame({"refused": text}))
+        if exercise:  # elsewhere a library may try, and go on without
+            write(out, frame({"refused": text}))
         raise PermissionError(text)
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "import":
+        if event == "import" and exercise:
             top = str(arguments[0]).partition(".")[0]
             if top in frameworks:
                 refuse(f"imports {top}; the exercise is to write it with NumPy")
-        elif event == "open" and isinstance(arguments[0], str):
+        elif event == "open" and exercise and isinstance(arguments[0], str):
             path = abspath(arguments[0])
             folder = dirname(path)
             folder = dirname(folder) if basename(folder) == "__pycache__" else folder
@@ -195,9 +211,9 @@ def _guard(out: int, root: str) -> Callable[[str, tuple[Any, ...]], None]:
             if path.startswith(within) and path != shown:
                 refuse("reads minicnn's own files; the exercise is to write it with NumPy")
         elif event in programs:
-            refuse("starts another program, which no exercise needs")
+            refuse(f"starts another program, {needed}")
         elif event in kills:
-            refuse("sends signals to processes, which no exercise needs")
+            refuse(f"sends signals to processes, {needed}")
 
     return hook
 
@@ -236,6 +252,107 @@ def called(request: dict[str, Any], names: dict[str, Any]) -> dict[str, Any]:
     return {"values": found, "calls": calls}
 
 
+@contextmanager
+def _quiet() -> Iterator[None]:
+    with errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+class Halves:
+    """The two halves of a pair, called one after the other: forward's arguments and cache stay here for backward.
+
+    Random generators are put back before every forward pass, so that it draws the same numbers at other values.
+    """
+
+    def __init__(self, names: dict[str, Any]) -> None:
+        self.names = names
+        self.arguments: list[Any] = []
+        self.cache: Any = None
+        self.generators = _generators()
+        self.start = _states(self.generators)
+
+    def called(self, request: dict[str, Any], _: dict[str, Any]) -> dict[str, Any]:
+        """Return the answer to one request."""
+        does = {"parameters": self.parameters, "inputs": self.inputs, "first": self.first, "second": self.second}
+        try:
+            with _quiet():
+                return does[request["call"]](request)
+        except BaseException as error:
+            return {"error": _described(error, request["call"])}
+
+    def parameters(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer with name, kind, and whether there is a default, of every parameter."""
+        found: dict[str, Any] = {}
+        for name in request["functions"]:
+            try:
+                listed = inspect.signature(self.names[name]).parameters.values()
+                found[name] = [[p.name, int(p.kind), p.default is not p.empty] for p in listed]
+            except (TypeError, ValueError):
+                found[name] = None
+        return {"parameters": found, "classes": [n for n in request["functions"] if isinstance(self.names[n], type)]}
+
+    def inputs(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer with inputs from a function of a generator."""
+        return {"values": {"result": self.names[request["function"]](np.random.default_rng(request["seed"]))}}
+
+    def first(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer with what forward returned, of the cache only what may be an output."""
+        _put_back(self.generators, self.start)
+        self.arguments = request["values"]["arguments"]
+        before = _copied(self.arguments)
+        result = self.names[request["function"]](*self.arguments)
+        two = isinstance(result, (tuple, list)) and len(result) == 2
+        found = {"out": result[0] if two else result}
+        self.cache = result[1] if two else None
+        if two and request["both"] and isinstance(self.cache, ndarray) and self.cache.dtype.kind in "fiub":
+            found["other"] = self.cache
+        moved = request["watched"] and not same(self.start, _states(self.generators))
+        return {"values": {**found, **_changed(before, self.arguments)}, "two": two, "moved": moved}
+
+    def second(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Answer with the gradients that backward returned."""
+        douts = request["values"]["douts"]
+        sent, before = _copied(douts), _copied(self.arguments)
+        states = _states(self.generators) if request["watched"] else []
+        rest = {"cache": [self.cache], "arguments": self.arguments, "nothing": []}[request["with"]]
+        result = self.names[request["function"]](*douts, *rest)
+        result = list(result) if isinstance(result, Iterator) else result
+        found = {"result": result, **_changed(before, self.arguments)}
+        if not same(sent, douts):
+            found["douts"] = douts
+        return {"values": found, "moved": request["watched"] and not same(states, _states(self.generators))}
+
+
+def _changed(before: list[Any], after: list[Any]) -> dict[str, Any]:
+    return {f"changed {i}": now for i, (former, now) in enumerate(zip(before, after)) if not same(now, former)}
+
+
+def _generators() -> list[Any]:
+    """Return every random generator of this process."""
+    kinds = (np.random.Generator, np.random.RandomState, random.Random)
+    return [g for g in gc.get_objects() if issubclass(type(g), kinds) and not issubclass(type(g), random.SystemRandom)]
+
+
+def _states(generators: list[Any]) -> list[Any]:
+    return [
+        g.getstate() if isinstance(g, random.Random)
+        else g.bit_generator.state if isinstance(g, np.random.Generator)
+        else g.get_state(legacy=False)
+        for g in generators
+    ]  # fmt: skip
+
+
+def _put_back(generators: list[Any], states: list[Any]) -> None:
+    for generator, state in zip(generators, states):
+        if isinstance(generator, random.Random):
+            generator.setstate(state)
+        elif isinstance(generator, np.random.Generator):
+            generator.bit_generator.state = state
+        else:
+            generator.set_state(state)
+
+
 class _Calls:
     """Counts the calls of one function, as a profiler."""
 
@@ -248,8 +365,8 @@ class _Calls:
 
 
 def _copied(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_copied(v) for v in value]
+    if type(value) in (list, tuple):
+        return type(value)(_copied(v) for v in value)
     if isinstance(value, dict):
         return {k: _copied(v) for k, v in value.items()}
     return value.copy() if isinstance(value, ndarray) else value
