@@ -21,7 +21,7 @@ from typing import Any
 
 from ..errors import DataError
 from .report import band
-from .student import Ended, Student, described, end, ending
+from .student import Ended, Student, clean, described, end, ending
 from .student_pair import StudentPair, fit_to_send, inputs_from
 from .target import Maker, Target, makers, pair, split
 from .trial import OutOfTime, findings
@@ -57,9 +57,7 @@ def run(options: argparse.Namespace) -> int:
     print(f"{right} of {count} gradients are right")
     beside = [r["target"] for r in results if not r["isolated"]]
     if beside:
-        print(
-            f"note: {', '.join(beside)} ran in the checker's own process and could forge this; a NumPy pair could not"
-        )
+        print(f"note: {', '.join(beside)} ran beside the checker in one process, and could forge this; no pair could")
     if options.json:
         Path(options.json).write_text(json.dumps({"targets": results}, ensure_ascii=False, indent=1), encoding="utf-8")
     if any(r["unreadable"] for r in results):
@@ -135,6 +133,8 @@ def _found(target: str, options: argparse.Namespace) -> dict[str, Any]:
         return {"verdict": str(ended)}
     except OutOfTime:
         return {"verdict": f"out of time: not done after {options.time:g} s"}
+    except Exception as error:  # results that the checker does not know: the other targets are graded all the same
+        return {"verdict": f"the checker failed at these results: {type(error).__name__}: {clean(error)}"}
 
 
 def _check_pair(halves: StudentPair, stem: str, options: argparse.Namespace) -> dict[str, Any]:

@@ -91,9 +91,8 @@ def _whole(function: Any, stem: str) -> Any:
         two = isinstance(result, (tuple, list)) and len(result) == 2
         kept = two and (isinstance(result[1], (tuple, list, dict)) or (half and any(result[1] is a for a in arguments)))
         if kept:
-            raise Fault(
-                "missing backward", f"the function returns a cache: the backward function {stem}_backward is missing"
-            )
+            text = f"the function returns a cache, so it is half a pair: backward, {stem}_backward, is missing"
+            raise Fault("missing backward", text)
         return result
 
     return whole
