@@ -16,7 +16,7 @@ WITHOUT_A_TWIN = {
     "conv": "fold unfold",
     "dropout": "dropout2d",
     "elementwise": "sub mul div neg pow exp log sqrt abs maximum minimum clamp where",
-    "logic": "remainder",
+    "logic": "classify compare floor_divide quantify remainder truncate_divide",
     "loss": "binary_cross_entropy nll_loss",
     "norm": "group_norm layer_norm normalize",
     "pool": "adaptive_max_pool2d",
