@@ -76,11 +76,3 @@ def ratio(seconds: Mapping[str, Sequence[float]]) -> float:
     """Return the median of minicnn over that of the faster PyTorch layout."""
     medians = {side: statistics.median(s) for side, s in seconds.items()}
     return medians["minicnn"] / min(m for side, m in medians.items() if side.startswith("torch"))
-
-
-def medians(seconds: Mapping[str, Sequence[float]]) -> str:
-    """Return each side's median and (smallest–largest), as a line."""
-    return "   ".join(
-        f"{side} {1e3 * statistics.median(s):.2f} ms ({1e3 * min(s):.2f}–{1e3 * max(s):.2f})"
-        for side, s in seconds.items()
-    )

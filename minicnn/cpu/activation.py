@@ -47,11 +47,12 @@ def relu_backward_kernel(first, end, dy, y, dx):  # type: ignore[no-untyped-def]
 
 
 def relu_forward(x: Array) -> tuple[Array, Any]:
-    dense = x.transpose(memory_order(x))
+    axes = memory_order(x)
+    dense = x.transpose(axes)
     if x.dtype.char not in "fd" or not dense.flags.c_contiguous:
         return definition.relu_forward(x)
     y = np.empty_like(x)
-    relu_kernel(-(-x.size // BLOCK), flat(dense), flat(y.transpose(memory_order(x))))
+    relu_kernel(-(-x.size // BLOCK), flat(dense), flat(y.transpose(axes)))
     return y, y
 
 

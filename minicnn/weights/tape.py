@@ -45,7 +45,6 @@ class Step:
     arguments: list[Any]
     shapes: list[tuple[int, ...] | None]
     made: list[Value]
-    made_shapes: list[tuple[int, ...]]
 
 
 class Recorder:
@@ -72,7 +71,7 @@ class Recorder:
             self._count += 1
         place = _watch.module_path().partition(" ")[0]
         name = type(ctx).__name__
-        self.steps.append(Step(name, place, arguments, shapes, made, [output.shape for output in outputs]))
+        self.steps.append(Step(name, place, arguments, shapes, made))
         return result
 
     def backward(self, ctx: Any, gradients: tuple[Any, ...], run: Callable[[], Any]) -> Any:
