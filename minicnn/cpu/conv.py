@@ -60,7 +60,7 @@ def _forward(x: Array, w: Array, b: Array | None, s: Shape) -> Array:
         return np.zeros((0, *s.out, s.O), s.dtype)
     if depthwise.fits(s):
         return depthwise.forward(x, np.ascontiguousarray(w), b, s)
-    if switches.winograd and winograd.wins(s):
+    if switches.winograd and winograd.wins(s, gradient=False):
         return winograd.forward(x, np.ascontiguousarray(w), b, s)
     return direct.forward(x, np.ascontiguousarray(w), b, _flattened(s)).reshape(s.N, *s.out, s.O)
 

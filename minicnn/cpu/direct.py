@@ -38,7 +38,7 @@ Array = Any
 Pair = tuple[int, int]
 Padding = tuple[Pair, Pair]
 
-PANEL_BYTES = 256 * 1024  # a block of a panel of weights, which stays in the second-level cache
+REDUCTION = 128  # terms in a block of the reduction: its panel stays near, and its sums round little
 BAND_PIXELS = 512  # small images are taken together up to this many pixels: one pass over the weights
 SLACK = 64  # numbers that a tile or vector may read or write beyond a run
 GRADIENT_BYTES = 128 * 1024  # a block of dy in the weight gradient
@@ -291,11 +291,9 @@ def copy_band(x, x0, H, W, C, Cg, row0, rows, left, width, out, out0):
 
 @kernel
 def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, panels, bias, y, buffer, buffer_size,
-                     tables, tables_size, panel_bytes):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+                     tables, tables_size):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """The whole convolution: jobs → parts → panels → blocks of the reduction → tiles."""
     Og, all_panels = s.O // s.groups, s.groups * s.panels
-    lowest = x.dtype.type(-np.inf)
-    fit = max(1, panel_bytes // (s.width * x.itemsize))
     source = x if s.inside else buffer
     for share in range(first, end):
         rows0 = share * tables_size
@@ -329,17 +327,17 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, p
                     tables[c_rows0 + count] = tables[c_rows0 + count - 1]
                     count += 1
                 K = n_segments * length
-                together = fit // length if 0 < length <= fit else 1  # runs, or a piece of one, in a block
+                together = REDUCTION // length if 0 < length <= REDUCTION else 1  # runs, or a piece of one, in a block
                 for gp in range(split * all_panels // s.splits, (split + 1) * all_panels // s.splits):
                     g, p = gp // s.panels, gp % s.panels
                     segment, k, done = 0, 0, 0
                     while True:  # once even if no tap meets these pixels: then only the bias is written
-                        n_run, k_run = min(together, n_segments - segment), min(length - k, fit)
+                        n_run, k_run = min(together, n_segments - segment), min(length - k, REDUCTION)
                         rows_tiles(
                             address, source, a0 + g * s.group + k, tables, rows0, count // s.R, segments,
                             segment0 + segment, n_run, k_run, panels, panel0 + (gp * K + done) * s.width, y,
                             n0 * s.OH * s.OW * s.O + g * Og + p * s.width, tables, c_rows0,
-                            min(s.width, Og - p * s.width), bias, gp * s.width, done, lowest)  # fmt: skip
+                            min(s.width, Og - p * s.width), bias, gp * s.width, done)  # fmt: skip
                         done += n_run * k_run
                         if done == K:
                             break
@@ -371,8 +369,7 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
         scratch(shares * p.tables, np.int64) as tables,
     ):
         _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.parts, p.segments,
-                         panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables,
-                         PANEL_BYTES)  # fmt: skip
+                         panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables)  # fmt: skip
     return y
 
 

@@ -41,6 +41,7 @@ DOT_ROWS = 8
 FEW_ROWS = 4  # of A, for which the panels of B would cost more than they save
 BLOCK_BYTES = 256 * 1024  # a block of B, which stays in the second-level cache
 REDUCTION = 64  # rows of a block that is copied from B: few, so that it reads long runs
+READY_REDUCTION = 256  # the same of panels that are ready: short sums round less than one long sum
 GROUP = 4  # tiles of A on one panel, then comes the next panel: rows of A and C stay near
 COPY = 3  # what it costs to copy a row of B, in rows of A
 
@@ -71,7 +72,7 @@ def turn_kernel(first, end, shares, x, pitch, rows, columns, bias, out, panel, p
 @kernel
 def product_kernel(first, end, address, s, a, b, c, rows, c_rows, zeros, block, block_size):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """C (M, P) = A (M, Q) · B (Q, P): blocks of B → groups of A's rows → panels; B may consist of panels already."""
-    L, lowest = lanes(a), a.dtype.type(-np.inf)
+    L = lanes(a)
     source = b if s.ready else block
     for share in range(first, end):
         first_tile, end_tile, first_panel, end_panel = 0, s.tiles, 0, s.panels
@@ -102,7 +103,7 @@ def product_kernel(first, end, address, s, a, b, c, rows, c_rows, zeros, block, 
                         columns = min(s.width, s.P - p * s.width)
                         rows_tiles(address, a, q0, rows, t * s.R, count, zeros, 0, 1, length, source,
                                    at + (p - p0) * step, c, p * s.width, c_rows, t * s.R, columns, block,
-                                   len(block) - s.width, q0, lowest)  # fmt: skip
+                                   len(block) - s.width, q0)  # fmt: skip
 
 
 @kernel
@@ -203,7 +204,7 @@ def plan(M: int, Q: int, P: int, a_pitch: int, dtype: Any, ready: bool, n_thread
     R, width = TILE_ROWS[V - 1], V * lanes_of(dtype)
     tiles, panels = -(-M // R), -(-P // width)
     row_bytes = width * dtype.itemsize
-    length = min(Q, max(1, BLOCK_BYTES // row_bytes) if ready else REDUCTION)
+    length = min(Q, READY_REDUCTION if ready else REDUCTION)
     together = panels if ready else min(panels, max(1, BLOCK_BYTES // (row_bytes * length)))
     shares = min(n_threads, tiles if by_rows else panels)
     row = np.minimum(np.arange(tiles * R), M - 1)  # the last tile repeats its last row

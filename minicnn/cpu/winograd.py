@@ -20,8 +20,10 @@ construction (Winograd 1980) with other sizes.
 
 What limits it: the transforms, 36 loads and stores per patch and vector of channels, outweigh the products
 below 16 channels; with few tiles the transformed filters (36 numbers each) are read for too little work.
-Rounding: about three times that of `direct.py` in the mean. With the usual points 0, ±1, ±2 it would be six times, and
-a network in train mode would be up to seven times as far from float64 as PyTorch; these keep it below three.
+Rounding: what the products lose counts 2 to 3 times in the result. Three things keep a network in train mode, which
+magnifies it, within three times of PyTorch's distance from float64 (with none of them: seven times): these points (0, ±1,
+±2 would double the error), sums over `REDUCTION` channels at a time in the forward pass (a tenth of its time), and
+no forward pass with fewer than 32 channels, where `direct.py` is hardly slower and its sums are short.
 """
 
 from __future__ import annotations
@@ -42,15 +44,18 @@ Array = Any
 
 CHUNK = 48  # tiles per chunk, rounded to whole register tiles
 GRADIENT_CHUNK = 96
+REDUCTION = 16  # channels of the products that a forward pass sums at a time
 
 
-def wins(s: Shape) -> bool:
-    """Return whether Winograd is the faster way (measured), where it is possible at all."""
+def wins(s: Shape, gradient: bool = True) -> bool:
+    """Return whether Winograd is the faster way (measured), where it is possible and, forward, not too coarse."""
     if s.kernel not in ((3, 3), (5, 5)) or s.groups > 1 or s.dtype != np.float32:
         return False
     M = 7 - s.kernel[0]
     tiles = s.N * -(-s.out[0] // M) * -(-s.out[1] // M)
-    return s.stride == s.dilation == (1, 1) and min(s.C, s.O) >= 16 and tiles >= max(s.C, s.O) // 2
+    return (
+        s.stride == s.dilation == (1, 1) and min(s.C, s.O) >= (16 if gradient else 32) and tiles >= max(s.C, s.O) // 2
+    )
 
 
 class Sizes(NamedTuple):
@@ -74,6 +79,7 @@ class Sizes(NamedTuple):
     panels: int
     R: int
     T: int  # tiles per chunk
+    block: int  # channels whose products are one sum
     u_step: int  # from one position to the next in the transformed filters
     v_step: int  # the same in the transformed input
     m_step: int  # the same in the products, or the transformed dy
@@ -97,7 +103,7 @@ def sizes(s: Shape, transpose: bool, chunk: int) -> Sizes:
     # One more vector per position: 36 positions a multiple of 4096 bytes apart would share one set of the cache.
     u_step, v_step, m_step = panels * C * width + L, (T + R) * Cp + L, T * panels * width + L
     return Sizes(s.N, H, W, C, O, OH, OW, K, M, top, left, -(-OH // M), -(-OW // M), Cp, panels * width, panels, R, T,
-                 u_step, v_step, m_step)  # fmt: skip
+                 C if transpose else min(C, REDUCTION), u_step, v_step, m_step)  # fmt: skip
 
 
 P, Q = 5 / 8, 3 / 2  # the points ±P and ±Q
@@ -256,7 +262,6 @@ def _winograd_kernel(first, end, address, shares, x, s, u, bias, y, v, m, spare,
     L, width = lanes(x), s.Op // s.panels
     tiles = s.N * s.tile_rows * s.tile_columns
     chunks = (tiles + s.T - 1) // s.T
-    lowest = x.dtype.type(-np.inf)
     for share in range(first, end):
         v0, m0, spare0 = share * 36 * s.v_step, share * 36 * s.m_step, share * 72 * L
         for chunk in range(share * chunks // shares, (share + 1) * chunks // shares):
@@ -266,10 +271,11 @@ def _winograd_kernel(first, end, address, shares, x, s, u, bias, y, v, m, spare,
             for position in range(36):
                 for p in range(s.panels):
                     # rows past `count` in the last register tile: old numbers, never read
-                    rows_tiles(
-                        address, v, v0 + position * s.v_step, v_rows, 0, (count + s.R - 1) // s.R, v_rows, 0, 1, s.C,
-                        u, position * s.u_step + p * s.C * width, m, m0 + position * s.m_step + p * width, m_rows, 0,
-                        width, bias, s.Op, 0, lowest)  # fmt: skip
+                    for c in range(0, s.C, s.block):
+                        rows_tiles(
+                            address, v, v0 + position * s.v_step + c, v_rows, 0, (count + s.R - 1) // s.R, v_rows, 0,
+                            1, min(s.block, s.C - c), u, position * s.u_step + (p * s.C + c) * width, m,
+                            m0 + position * s.m_step + p * width, m_rows, 0, width, bias, s.Op, c)  # fmt: skip
             for q in range(count):
                 n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
                 row, column = t // s.tile_columns * s.M, t % s.tile_columns * s.M

@@ -131,31 +131,49 @@ def test_each_way_of_sharing_the_work(N, C, H, W, filters, kernel, options):
 @pytest.mark.parametrize(
     ("N", "C", "H", "W", "filters", "padding"),
     [
-        (4, 16, 16, 16, 16, ((1, 1), (1, 1))),
-        (3, 24, 28, 23, 24, ((1, 1), (1, 1))),
+        (4, 32, 16, 16, 32, ((1, 1), (1, 1))),
+        (3, 40, 28, 23, 36, ((1, 1), (1, 1))),
         (9, 33, 9, 10, 65, ((0, 0), (0, 0))),
         (2, 64, 30, 21, 48, ((2, 1), (0, 3))),
-        (5, 17, 13, 3, 20, ((3, 3), (1, 1))),
-        (1, 16, 33, 34, 130, ((0, 2), (2, 2))),
-        (3, 20, 11, 12, 16, ((5, 0), (2, 4))),
+        (5, 33, 13, 3, 36, ((3, 3), (1, 1))),
+        (1, 32, 33, 34, 130, ((0, 2), (2, 2))),
+        (3, 36, 11, 12, 32, ((5, 0), (2, 4))),
+        (3, 24, 28, 23, 17, ((1, 1), (1, 1))),  # so few channels go forward without it
     ],
 )
 @pytest.mark.parametrize("K", [3, 5])
 def test_winograd(N, C, H, W, filters, padding, K, monkeypatch):
     called = []
 
-    def counted(f: Any) -> Any:
-        return lambda *args: (called.append(f), f(*args))[1]
+    def noted(name: str, f: Any) -> Any:
+        return lambda *args: (called.append(name), f(*args))[1]
 
     for name in PASSES:
-        monkeypatch.setattr(winograd, name, counted(getattr(winograd, name)))
+        monkeypatch.setattr(winograd, name, noted(name, getattr(winograd, name)))
     check(N, C, H, W + K - 3, filters, (K, K), padding=padding, tolerance=1e-4)
-    assert len(called) == 3
+    assert called == list(PASSES if min(C, filters) >= 32 else PASSES[1:])
+
+
+@pytest.mark.parametrize(("channels", "K", "winograd_on", "times"), [
+    (512, 3, False, 1.5), (512, 1, False, 1.5), (16, 3, True, 1.5), (64, 3, True, 4), (256, 3, True, 4), (64, 5, True, 4),
+])  # fmt: skip
+def test_a_forward_pass_rounds_like_pytorch(channels, K, winograd_on, times):
+    """Deep networks in train mode magnify rounding: one long sum of 4608 terms would be five times PyTorch's."""
+    random = np.random.default_rng(0)
+    x, w = normal(random, (4, channels, 32, 16), np.float32), normal(random, (64, channels, K, K), np.float32)
+    same = (K // 2, K // 2)
+    with use_winograd(winograd_on):
+        ours = conv.conv2d_forward(np.maximum(x, 0), w, None, (1, 1), (same, same), (1, 1), 1)[0]
+    theirs, exact = (
+        F.conv2d(torch.tensor(x, dtype=dtype).relu(), torch.tensor(w, dtype=dtype), padding=K // 2).numpy()
+        for dtype in (torch.float32, torch.float64)
+    )
+    assert np.sqrt(np.mean((ours - exact) ** 2)) <= times * np.sqrt(np.mean((theirs - exact) ** 2))
 
 
 @pytest.mark.full
 def test_winograd_at_all_sizes(monkeypatch):
-    monkeypatch.setattr(winograd, "wins", lambda s: s.kernel in ((3, 3), (5, 5)))
+    monkeypatch.setattr(winograd, "wins", lambda s, gradient=True: s.kernel in ((3, 3), (5, 5)))
     random = np.random.default_rng(2)
     for i in range(1000):
         N, C, H, W, filters = (int(random.integers(*r)) for r in ((0, 6), (1, 70), (5, 20), (5, 20), (1, 70)))
@@ -168,7 +186,7 @@ def test_winograd_runs_only_where_it_may(monkeypatch):
     def forbidden(*args: Any) -> None:
         raise AssertionError("Winograd ran")
 
-    shape = {"N": 4, "C": 16, "H": 16, "W": 16, "filters": 16, "kernel": (3, 3), "padding": ((1, 1), (1, 1))}
+    shape = {"N": 4, "C": 32, "H": 16, "W": 16, "filters": 32, "kernel": (3, 3), "padding": ((1, 1), (1, 1))}
     for name in PASSES:
         monkeypatch.setattr(winograd, name, forbidden)
     check(**shape, dtype=np.float64)

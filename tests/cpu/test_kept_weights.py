@@ -26,8 +26,8 @@ def run(x, w, **options):
 @pytest.mark.parametrize(
     ("channels", "filters", "kernel", "options"),
     [
-        (16, 24, 3, {"padding": 1}),
-        (16, 24, 5, {"padding": 2}),
+        (32, 40, 3, {"padding": 1}),
+        (32, 40, 5, {"padding": 2}),
         (7, 9, 3, {"stride": 2}),
         (8, 6, 1, {}),
         (6, 9, 3, {"groups": 3}),
@@ -49,9 +49,9 @@ def test_on_and_off_agree_to_the_bit(channels, filters, kernel, options, monkeyp
 @pytest.mark.parametrize("change", [lambda a: a.__setitem__((3, 2, 1, 0), 5.0), lambda a: np.negative(a, out=a)])
 @pytest.mark.parametrize("kernel", [3, 1])
 def test_a_change_behind_the_back_is_seen(change, kernel):
-    x, w = mc.randn(1, 16, 12, 12), mc.randn(16, 16, 3, 3)
+    x, w = mc.randn(1, 32, 20, 20), mc.randn(32, 32, 3, 3)
     if kernel == 1:
-        w = mc.randn(16, 16, 4, 1)
+        w = mc.randn(32, 32, 4, 1)
     before = run(x, w)
     change(w.data)
     after = run(x, w)
@@ -80,7 +80,7 @@ def test_deleted_weights_are_let_go_and_room_is_bounded(monkeypatch):
     del w
     gc.collect()
     assert not kept_weights._kept
-    monkeypatch.setattr(kept_weights, "ROOM", 200_000)
+    monkeypatch.setattr(kept_weights, "ROOM", 100_000)
     weights = [mc.randn(16, 16, 3, 3) for _ in range(10)]
     results = [run(x, w) for w in weights]
     assert 0 < len(kept_weights._kept) < 10
