@@ -21,9 +21,9 @@ construction (Winograd 1980) with other sizes.
 What limits it: the transforms, 36 loads and stores per patch and vector of channels, outweigh the products
 below 16 channels; with few tiles the transformed filters (36 numbers each) are read for too little work.
 Rounding: what the products lose counts 2 to 3 times in the result. Three things keep a network in train mode, which
-magnifies it, within three times of PyTorch's distance from float64 (with none of them: seven times): these points (0, ±1,
-±2 would double the error), sums over `REDUCTION` channels at a time in the forward pass (a tenth of its time), and
-no forward pass with fewer than 32 channels, where `direct.py` is hardly slower and its sums are short.
+magnifies it, within three times of PyTorch's distance from float64 (with none of them: seven times): these points (0,
+±1, ±2 would double the error), sums over `REDUCTION` channels at a time in the forward pass (a tenth of its time), and
+no forward pass with fewer than 32 channels, where `direct.py` is little slower and its sums are short.
 """
 
 from __future__ import annotations
