@@ -53,9 +53,10 @@ def wins(s: Shape, gradient: bool = True) -> bool:
         return False
     M = 7 - s.kernel[0]
     tiles = s.N * -(-s.out[0] // M) * -(-s.out[1] // M)
-    return (
-        s.stride == s.dilation == (1, 1) and min(s.C, s.O) >= (16 if gradient else 32) and tiles >= max(s.C, s.O) // 2
-    )
+    if s.stride != (1, 1) or s.dilation != (1, 1) or min(s.C, s.O) < (16 if gradient else 32):
+        return False
+    # With few tiles, transforming the filters costs too much unless it is kept from pass to pass (`kept_weights.py`).
+    return tiles >= max(s.C, s.O) // 2 or (not gradient and tiles >= 12 and s.C * s.O <= 128 * 128)
 
 
 class Sizes(NamedTuple):
