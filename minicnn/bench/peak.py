@@ -25,11 +25,11 @@ def multiply_adds_per_second(threads: int) -> float:
     width = vectors * lanes_of(np.float32)
 
     @kernel
-    def tiles(first, end, address, repeats, a, table, segments, b, c, c_table, floor):  # type: ignore[no-untyped-def]  # a body
+    def tiles(first, end, address, repeats, a, table, segments, b, c, c_table):  # type: ignore[no-untyped-def]  # a body
         for share in range(first, end):
             for _ in range(repeats):
                 rows_tiles(address, a, 0, table, 0, count, segments, 0, 1, depth, b, 0, c,
-                           share * count * rows * width, c_table, 0, width, b, 0, 0, floor)  # fmt: skip
+                           share * count * rows * width, c_table, 0, width, b, 0, 0)  # fmt: skip
 
     shares = min(threads, settings.threads())
     a, b = np.ones(count * rows * depth, np.float32), np.ones(depth * width, np.float32)
@@ -39,8 +39,7 @@ def multiply_adds_per_second(threads: int) -> float:
     repeats, best = 200, 0.0
     for _ in range(REPEATS):
         begin = time.perf_counter()
-        tiles(shares, tile("rows", vectors, np.float32), repeats, a, table, np.zeros(1, np.int64), b, c, c_table,
-              np.float32(-np.inf))  # fmt: skip
+        tiles(shares, tile("rows", vectors, np.float32), repeats, a, table, np.zeros(1, np.int64), b, c, c_table)
         took = time.perf_counter() - begin
         best = max(best, work * repeats / took)
     return best
