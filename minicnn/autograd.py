@@ -18,6 +18,7 @@ created later and is done. No recursion, however deep the network is.
 
 from __future__ import annotations
 
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
@@ -442,12 +443,30 @@ def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) ->
 
 def _is_new(array: Array, node: Function, arrived: list[Array | None], gradients: Sequence[Any]) -> bool:
     """Return whether a leaf may keep this array as its own: nobody else can hold it."""
-    if array.base is not None:
+    if array.base is not None and not _is_only_view(array):
         return False
     for other in arrived:
         if other is array:
             return False
     return sum(other is array for other in gradients) == 1 and all(o is not array for o in arrays_in(node.saved))
+
+
+def _is_only_view(array: Array) -> bool:
+    """Return whether nothing else refers to the memory of this view, as of a result that was turned (N, C, H, W) last.
+
+    A copy instead is a third of a batch norm's training pass, where a batch of images is the leaf.
+    """
+    owner = array.base
+    if type(owner) is not type(array) or owner.base is not None or owner.nbytes != array.nbytes:
+        return False
+    if not getattr(array.flags, "writeable", True):
+        return False
+    del owner
+    return sys.getrefcount(array.base) == _REFERENCES_OF_AN_ONLY_VIEW
+
+
+_only_view = np.empty(2).reshape(2, 1)
+_REFERENCES_OF_AN_ONLY_VIEW = sys.getrefcount(_only_view.base)  # not the same in all versions of Python
 
 
 def arrays_in(saved: Any) -> Iterable[Array]:

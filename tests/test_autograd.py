@@ -458,3 +458,43 @@ def test_under_no_grad_nothing_is_kept():
         b = F.exp(a)
     assert b.grad_fn is None
     assert b.is_leaf
+
+
+class Turned(mc.autograd.Function):
+    """The identity, whose gradient is a view; `held` keeps the memory that it shows."""
+
+    held: ClassVar[list] = []
+
+    @staticmethod
+    def forward(ctx, x, keep):
+        ctx.keep = keep
+        return x.copy()
+
+    @staticmethod
+    def backward(ctx, dy):
+        memory = np.array(dy.T)
+        if ctx.keep == "memory":
+            Turned.held.append(memory)
+        elif ctx.keep == "another view":
+            Turned.held.append(memory[0])
+        elif ctx.keep == "the gradient":
+            Turned.held.append(memory.T)
+            return Turned.held[-1]
+        elif ctx.keep == "a part":
+            return np.zeros((2, *memory.shape), memory.dtype)[0].T
+        elif ctx.keep == "read only":
+            view = memory.T
+            view.flags.writeable = False
+            return view
+        return memory.T
+
+
+@pytest.mark.parametrize("keep", ["nothing", "memory", "another view", "the gradient", "a part", "read only"])
+def test_a_leaf_keeps_a_view_only_if_nobody_else_can_see_it(keep):
+    Turned.held.clear()
+    x = mc.ones(3, 2, requires_grad=True)
+    Turned.apply(x, keep).backward(mc.ones(3, 2))
+    assert (x.grad.data.base is not None) == (keep == "nothing")
+    x.grad.data[...] = 7
+    for other in Turned.held:
+        assert (other == 1).all()
