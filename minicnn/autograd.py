@@ -442,7 +442,7 @@ def _fitted(node: Function, array: Array, shape: tuple[int, ...], dtype: Any) ->
 
 
 def _is_new(array: Array, node: Function, arrived: list[Array | None], gradients: Sequence[Any]) -> bool:
-    """Return whether a leaf may keep this array as its own: nobody else can hold it."""
+    """Return whether a leaf may keep this array as its own: nothing in the sweep or on the tape holds it too."""
     if array.base is not None and not _is_only_view(array):
         return False
     for other in arrived:
