@@ -30,7 +30,7 @@ import numpy as np
 
 from . import settings
 from .kept_weights import packed
-from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
+from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, rows_tiles, taps_rows, taps_tiles, tile
 from .threads import flat, kernel, part, scratch
 from .vectors import lanes, lanes_of, vcopy, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
 
@@ -400,6 +400,7 @@ class GradientSizes(NamedTuple):
     panels: int  # per group
     width: int  # of a panel
     R: int
+    tiles: int  # of a panel
     top: int
     left: int
     buffer_width: int
@@ -409,22 +410,18 @@ class GradientSizes(NamedTuple):
     images: int  # per job
     bands: int  # per image
     band: int  # rows of pixels per band
-    length: int  # of a run
-    rows: int  # of sums per run: the length up to whole tiles
-    patches: int  # 1: the runs of a pixel are copied into one, which then counts as the only one
-    pixel: int  # numbers from one pixel to the next in the buffer
+    pixel: int  # numbers from one pixel to the next where x is read
+    inside: int  # 1: no pixel has a tap in the padding, x is read where it is
+    in_place: int  # 1: a pixel of dy is one row of a panel, dy is read where it is
     pixel_splits: int
-    panel_splits: int
+    tile_splits: int
 
 
 class GradientPlan(NamedTuple):
     sizes: GradientSizes
-    segments: Array
-    tap_at: Array  # where in a panel's rows each tap's first channel lies
+    offsets: Array  # of the numbers under each tap, from a pixel's first one
     V: int
-    rows: int  # rows of sums of one panel
     buffer: int
-    patch: int
     block: int  # pixels of one job
 
 
@@ -433,99 +430,123 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     (taps,) = (p.taps for p in forward_parts(s))
     (top, left, _), (bottom, right, _) = taps[0], taps[-1]
     T, (OH, OW), Cg, Og = len(taps), s.out, s.C // s.groups, s.O // s.groups
-    buffer_width, span = (OW - 1) * s.stride[1] + right - left + 1, bottom - top + 1
     V = choose_vectors(Og, s.dtype)
-    R, width = TILE_ROWS[V - 1], V * lanes_of(s.dtype)
-    panels = -(-Og // width)
-    pixel = Cg if apart(Cg, s.groups, T, s.dtype) else s.C
-    segments, length = runs(taps, top, left, buffer_width, Cg, pixel)
-    most = max(1, GRADIENT_BYTES // (width * s.dtype.itemsize))
-    band = max(1, min(OH, most // OW))
-    images = max(1, min(s.N, most // (OH * OW))) if band == OH else 1
-    block = images * band * OW
-    rows = -(-length // R) * R
-    patches = len(segments) * rows > 1.4 * (-(-T * Cg // R) * R)
-    if patches:  # few channels: most rows of a tile would be idle
-        rows = -(-T * Cg // R) * R
-        tap_at = [t * Cg for t in range(T)]
-    else:
-        tap_at = [t * Cg // length * rows + t * Cg % length for t in range(T)]
-    # Splitting pixels needs a second set of sums; splitting panels a second copy of x.
-    by_panels = s.groups * panels % n_threads == 0 and 2 * s.O * Cg * T > s.N * s.H * s.W * s.C
-    pixel_splits = 1 if by_panels else min(n_threads, max(1, s.N * OH * OW // 16))
+    R, width = taps_rows(T * Cg, V), V * lanes_of(s.dtype)
+    panels, tiles = -(-Og // width), -(-T * Cg // R)
+    split = apart(Cg, s.groups, T, s.dtype)
+    reach = (OH - 1) * s.stride[0] + bottom, (OW - 1) * s.stride[1] + right
+    inside = not split and top >= 0 and left >= 0 and reach[0] < s.H and reach[1] < s.W
+    buffer_width, span = s.W if inside else reach[1] - left + 1, bottom - top + 1
+    pixel = Cg if split else s.C
+    offsets = [((y - top) * buffer_width + x - left) * pixel + c for y, x, _ in taps for c in range(Cg)]
+    offsets += offsets[:1] * (tiles * R - T * Cg)
+
+    # Splitting pixels needs a second set of sums, splitting tiles a second copy of x and mostly of dy.
+    copies = (0 if inside else s.N * s.H * s.W * s.C) + s.N * OH * OW * s.O
+    by_tiles = s.groups * panels * tiles >= 2 * n_threads and 3 * s.groups * panels * tiles * R * width > copies
+    images, band = _gradient_blocks(s, width, 1 if by_tiles else n_threads)
+    bands = -(-OH // band)
     sizes = GradientSizes(
-        s.N, s.H, s.W, s.C, OH, OW, s.O, s.groups, panels, width, R, top, left, buffer_width, *s.stride, span, images,
-        -(-OH // band), band, length, rows, int(patches), pixel, pixel_splits,
-        n_threads if by_panels else 1)  # fmt: skip
+        s.N, s.H, s.W, s.C, OH, OW, s.O, s.groups, panels, width, R, tiles, top, left, buffer_width, *s.stride, span,
+        images, bands, band, pixel, int(inside), int(s.groups == 1 and s.O == width),
+        1 if by_tiles else min(n_threads, -(-s.N // images) * bands), n_threads if by_tiles else 1)  # fmt: skip
     return GradientPlan(
-        sizes, np.array(segments), np.array(tap_at), V, rows * (1 if patches else len(segments)),
-        images * ((band - 1) * s.stride[0] + span) * buffer_width * s.C + SLACK,
-        block * T * Cg + SLACK if patches else 0, block)  # fmt: skip
+        sizes, np.array(offsets), V,
+        0 if inside else images * ((band - 1) * s.stride[0] + span) * buffer_width * s.C + SLACK,
+        images * band * OW)  # fmt: skip
+
+
+def _gradient_blocks(s: Shape, width: int, shares: int) -> tuple[int, int]:
+    """Return images per job and rows per band: blocks of dy that stay near, the same number for each share."""
+    (OH, OW), most = s.out, max(1, GRADIENT_BYTES // (width * s.dtype.itemsize))
+    if OH * OW > most or s.N < shares:
+        bands = -(-OH // max(1, min(OH, most // OW)))
+        while s.N * bands < 8 * shares and s.N * bands % shares and bands < OH:
+            bands += 1
+        return 1, -(-OH // bands)
+    jobs = -(-s.N // min(s.N, most // (OH * OW)))
+    return -(-s.N // min(s.N, -(-jobs // shares) * shares)), OH
+
+
+@part
+def _pack_panel(dy, source, step, count, n, packed, target, width):  # type: ignore[no-untyped-def]  # a body
+    """Copy the first n < L numbers of each pixel, or all of a vector."""
+    L = lanes(dy)
+    for i in range(count):
+        value = vload(dy, source + i * step) if n >= L else vload_part(dy, source + i * step, n)
+        vstore(packed, target + i * width, value)
+
+
+@part
+def _add_pixels(x, at, step, count, out, out0):  # type: ignore[no-untyped-def]  # a body
+    """out[out0 : out0 + L] += Σ over pixels of x; four sums, for an addition waits for the one before it."""
+    a = b = c = d = vfill(x, 0)
+    whole = count - count % 4
+    for i in range(0, whole, 4):
+        k = at + i * step
+        a, b = a + vload(x, k), b + vload(x, k + step)
+        c, d = c + vload(x, k + 2 * step), d + vload(x, k + 3 * step)
+    for i in range(whole, count):
+        a = a + vload(x, at + i * step)
+    vstore(out, out0, vload(out, out0) + ((a + b) + (c + d)))
 
 
 @kernel
-def _weight_gradient_kernel(first, end, address, x, dy, s, segments, sums, sums_size, db, buffer, buffer_size, patch,
-                            patch_size, packed, tables, block):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """A share adds the tiles of its pixels and panels to its own sums[panel][run][row][width]."""
-    Og, L, K = s.O // s.groups, lanes(x), len(segments) * s.length
-    all_panels, jobs = s.groups * s.panels, (s.N + s.images - 1) // s.images * s.bands
-    panel_size = s.width * s.rows * (1 if s.patches else len(segments))
+def _weight_gradient_kernel(first, end, address, x, dy, s, offsets, zeros, sums, sums_size, db, buffer, buffer_size,
+                            packed, tables, block):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """A share adds its pixels to its tiles of its own sums[panel][tap][channel][width]."""
+    Og, Cg, L = s.O // s.groups, s.C // s.groups, lanes(x)
+    units, jobs = s.groups * s.panels * s.tiles, (s.N + s.images - 1) // s.images * s.bands
+    source = x if s.inside else buffer
+    panel = dy if s.in_place else packed
     for share in range(first, end):
-        pixel_split, panel_split = share // s.panel_splits, share % s.panel_splits
-        a0, b0, rows0, patch0 = share * buffer_size, share * block * s.width, 2 * share * block, share * patch_size
-        first_panel = panel_split * all_panels // s.panel_splits
-        end_panel = (panel_split + 1) * all_panels // s.panel_splits
-        sums0, db0 = pixel_split * sums_size, pixel_split * all_panels * s.width
-        vzero(sums, sums0 + first_panel * panel_size, (end_panel - first_panel) * panel_size)
-        vzero(db, db0 + first_panel * s.width, (end_panel - first_panel) * s.width)
-        for job in range(pixel_split * jobs // s.pixel_splits, (pixel_split + 1) * jobs // s.pixel_splits):
+        pixel_split, tile_split = share // s.tile_splits, share % s.tile_splits
+        rows0, sums0, db0 = share * block, pixel_split * sums_size, share * s.groups * s.panels * s.width
+        first_unit, end_unit = tile_split * units // s.tile_splits, (tile_split + 1) * units // s.tile_splits
+        vzero(db, db0, s.groups * s.panels * s.width)
+        first_job, made = pixel_split * jobs // s.pixel_splits, 0
+        for job in range(first_job, (pixel_split + 1) * jobs // s.pixel_splits):
             q0, n0 = job % s.bands * s.band, job // s.bands * s.images
             rows, images = min(s.band, s.OH - q0), min(s.images, s.N - n0)
-            high, count = (rows - 1) * s.SH + s.span, 0
-            image = high * s.buffer_width * s.C
-            group = s.C // s.groups if s.pixel == s.C else high * s.buffer_width * s.pixel
-            for n in range(images):
-                copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, q0 * s.SH + s.top, high, s.left,
-                          s.buffer_width, buffer, a0 + n * image)  # fmt: skip
-                for q in range(rows):
-                    for r in range(s.OW):
-                        tables[rows0 + count] = n * image + (q * s.SH * s.buffer_width + r * s.SW) * s.pixel
-                        tables[rows0 + block + count] = count * K
-                        count += 1
+            high, count, row0 = (rows - 1) * s.SH + s.span, images * rows * s.OW, q0 * s.SH + s.top
+            if s.inside:
+                a0, image = ((n0 * s.H + row0) * s.W + s.left) * s.C, s.H * s.W * s.C
+            else:
+                a0, image = share * buffer_size, high * s.buffer_width * s.C
+                for n in range(images):
+                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, row0, high, s.left,
+                              s.buffer_width, buffer, a0 + n * image)  # fmt: skip
+            group = Cg if s.pixel == s.C else high * s.buffer_width * s.pixel
+            if count != made:  # else the pixels lie as in the job before
+                made = 0
+                for n in range(images):
+                    for q in range(rows):
+                        for r in range(s.OW):
+                            pixels = q * s.SH * s.buffer_width + r * s.SW
+                            tables[rows0 + made] = n * image + pixels * s.pixel
+                            made += 1
             pixel0 = (n0 * s.OH + q0) * s.OW  # the pixels of a job are neighbours in dy
-            for gp in range(first_panel, end_panel):
-                g, column = gp // s.panels, gp % s.panels * s.width
+            unit = first_unit
+            while unit < end_unit:
+                gp, tile0 = unit // s.tiles, unit % s.tiles
+                g, column, count_tiles = gp // s.panels, gp % s.panels * s.width, min(s.tiles - tile0, end_unit - unit)
+                b0 = pixel0 * s.O if s.in_place else share * block * s.width
                 for v in range(0, s.width, L):
-                    m, source = Og - column - v, pixel0 * s.O + g * Og + column + v
-                    total = vfill(dy, 0)
-                    for i in range(count):
-                        value = vload(dy, source + i * s.O) if m >= L else vload_part(dy, source + i * s.O, m)
-                        vstore(packed, b0 + i * s.width + v, value)
-                        total = total + value
-                    at = db0 + gp * s.width + v
-                    vstore(db, at, vload(db, at) + total)
-                at = sums0 + gp * panel_size
-                if s.patches and (gp == first_panel or gp % s.panels == 0):
-                    for i in range(count):
-                        source, target = a0 + g * group + tables[rows0 + i], patch0 + i * K
-                        for segment in segments:  # whole vectors: what they write too much is overwritten by the next
-                            for e in range(0, s.length, L):
-                                vstore(patch, target + e, vload(buffer, source + segment + e))
-                            target += s.length
-                if s.patches:
-                    outer_tiles(
-                        address, patch, patch0, tables, rows0 + block, count, s.rows // s.R, packed, b0, sums, at
-                    )
-                else:
-                    for i in range(len(segments)):
-                        outer_tiles(address, buffer, a0 + segments[i] + g * group, tables, rows0, count, s.rows // s.R,
-                                    packed, b0, sums, at + i * s.rows * s.width)  # fmt: skip
+                    if not s.in_place:
+                        _pack_panel(dy, pixel0 * s.O + g * Og + column + v, s.O, count, Og - column - v, packed,
+                                    b0 + v, s.width)  # fmt: skip
+                    if tile0 == 0:
+                        _add_pixels(panel, b0 + v, s.width, count, db, db0 + gp * s.width + v)
+                taps_tiles(address, source, a0 + g * group, tables, rows0, count, offsets, tile0 * s.R, count_tiles,
+                            panel, b0, sums, sums0 + (gp * s.tiles + tile0) * s.R * s.width, zeros,
+                            job > first_job)  # fmt: skip
+                unit += count_tiles
 
 
 @kernel
-def _finish_kernel(first, end, sums, sums_size, splits, s, rows, tap_at, dw, spare):  # type: ignore[no-untyped-def]  # a body
+def _finish_kernel(first, end, sums, sums_size, splits, s, T, dw, spare):  # type: ignore[no-untyped-def]  # a body
     """dw[o, c, tap] = Σ over shares of their sums; a piece is 16 channels of one panel."""
-    Cg, Og, T, L = s.C // s.groups, s.O // s.groups, len(tap_at), lanes(sums)
+    Cg, Og, L, rows = s.C // s.groups, s.O // s.groups, lanes(sums), s.tiles * s.R
     blocks = (Cg + 15) // 16
     for piece in range(first, end):
         gp, c0, square = piece // blocks, piece % blocks * 16, piece * L * L
@@ -536,7 +557,7 @@ def _finish_kernel(first, end, sums, sums_size, splits, s, rows, tap_at, dw, spa
                 m = min(L, length - e)
                 for i in range(m):
                     c, t = c0 + (e + i) // T, (e + i) % T
-                    source = (gp * rows + tap_at[t] + c) * s.width + v
+                    source = (gp * rows + t * Cg + c) * s.width + v
                     total = vload(sums, source)
                     for k in range(1, splits):
                         total = total + vload(sums, source + k * sums_size)
@@ -550,22 +571,19 @@ def _finish_kernel(first, end, sums, sums_size, splits, s, rows, tap_at, dw, spa
 def weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
     """Return dw (O, C/groups, KH, KW) and db (O,) from (N, H, W, C) and (N, OH, OW, O)."""
     p = gradient_plan(s, settings.threads())
-    Cg, L, panels = s.C // s.groups, lanes_of(s.dtype), s.groups * p.sizes.panels
+    z, Cg, L, panels = p.sizes, s.C // s.groups, lanes_of(s.dtype), s.groups * p.sizes.panels
     dw = np.empty((s.O, Cg, *s.kernel), s.dtype)
-    blocks = panels * -(-Cg // 16)
-    splits, sums_size = p.sizes.pixel_splits, panels * p.rows * p.sizes.width
-    shares = splits * p.sizes.panel_splits
-    db = np.empty((splits, s.groups, p.sizes.panels * p.sizes.width), s.dtype)
+    blocks, sums_size = panels * -(-Cg // 16), panels * z.tiles * z.R * z.width
+    shares = z.pixel_splits * z.tile_splits
+    db, zeros = np.empty((shares, s.groups, z.panels * z.width), s.dtype), np.zeros(z.width, s.dtype)
     with (
-        scratch(splits * sums_size, s.dtype) as sums,
+        scratch(z.pixel_splits * sums_size, s.dtype) as sums,
         scratch(shares * p.buffer, s.dtype) as buffer,
-        scratch(shares * p.patch, s.dtype) as patch,
-        scratch(max(shares * p.block * p.sizes.width, blocks * L * L), s.dtype) as packed,
-        scratch(2 * shares * p.block, np.int64) as tables,
+        scratch(max(0 if z.in_place else shares * p.block * z.width, blocks * L * L), s.dtype) as packed,
+        scratch(shares * p.block, np.int64) as tables,
     ):
-        _weight_gradient_kernel(shares, tile("outer", p.V, s.dtype), flat(x), flat(dy), p.sizes, p.segments, sums,
-                                sums_size, db.reshape(-1), buffer, p.buffer, patch, p.patch, packed, tables,
-                                p.block)  # fmt: skip
-        _finish_kernel(blocks, sums, sums_size, splits, p.sizes, p.rows, p.tap_at, dw.reshape(-1),
+        _weight_gradient_kernel(shares, tile("taps", p.V, s.dtype, z.R), flat(x), flat(dy), z, p.offsets, zeros, sums,
+                                sums_size, db.reshape(-1), buffer, p.buffer, packed, tables, p.block)  # fmt: skip
+        _finish_kernel(blocks, sums, sums_size, z.pixel_splits, z, s.kernel[0] * s.kernel[1], dw.reshape(-1),
                        packed)  # fmt: skip
     return dw, db.sum(0)[:, : s.O // s.groups].reshape(-1)

@@ -5,14 +5,16 @@ reduction. Each step loads V vectors of B, broadcasts R numbers of A and does R�
 
     C[i, :] += A(i, k) · B[k, :]        i < R,  k = 0, 1, …
 
-Numba does not keep such a tile in registers, so the loop is written as LLVM code. Two ways to find A cover
+Numba does not keep such a tile in registers, so the loop is written as LLVM code. Three ways to find A cover
 every operation:
 
     'rows'   A(i, k) = a[rows[i] + segments[s] + j],  k = s·length + j
              Row i starts anywhere, and the reduction is some contiguous runs. Convolution: rows are pixels,
              segments are filter rows (or single taps), a run is KW·C (or C) numbers. Matrix product: one segment.
     'outer'  A(i, k) = a[rows[k] + i]
-             The reduction jumps, the tile's rows are neighbours: weight gradients.
+             The reduction jumps, the tile's rows are neighbours: Winograd's weight gradient.
+    'taps'   A(i, k) = a[rows[k] + segments[i]]
+             The same for rows anywhere, weight gradients: k is a pixel, i a channel under a tap.
 
 B is a packed panel [K][V·L], padded with zeros, so loads of B need no mask; where C ends inside a panel its rows
 are read and written under a mask. A loop over tiles, one below the other on the same panel, is
@@ -20,6 +22,8 @@ inside: one call per panel.
 
 What is added to C is summed from zero. So callers cut a long reduction into blocks: many short sums, added up, round
 far less than one long sum (512 channels of 3 × 3: a quarter, in blocks of 128 terms).
+
+A 'taps' tile is less high than it might be where that leaves fewer rows idle: 25 taps in three tiles of nine.
 
 A tile is compiled once per shape and type, and kernels call it by its *address*, which they are given as a
 number: else every kernel would contain, and compile, all tiles.
@@ -53,6 +57,12 @@ TILE_ROWS = {
     "scalar": (4, 3, 2, 2),
 }[settings.vector()]
 MOST_ROWS = max(TILE_ROWS)
+
+
+def taps_rows(rows: int, V: int) -> int:
+    """Return the height of a 'taps' tile of V vectors: the one that divides few rows with the least padding."""
+    most = TILE_ROWS[V - 1]
+    return most if rows > 4 * most else -(-rows // -(-rows // most))
 
 
 def choose_vectors(channels: int, dtype: Any) -> int:
@@ -112,7 +122,7 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
 
     with cgutils.for_range(bld, count) as tile:
         first = bld.mul(tile.index, I64(R))
-        if kind == "outer":
+        if kind != "rows":
             out = [shift(c, bld.mul(first, I64(V * L)), i * V * L) for i in range(R)]
         else:
             out = [shift(c, bld.load(shift(c_rows, first, i))) for i in range(R)]
@@ -126,10 +136,13 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
             for i in range(R):
                 bld.store(start, sums[i][v])
 
-        if kind == "outer":
+        if kind != "rows":
+            offsets = [
+                bld.load(shift(segments, first, i)) if kind == "taps" else bld.add(first, I64(i)) for i in range(R)
+            ]
             with cgutils.for_range(bld, length) as loop:
-                a_k = shift(a, first, bld.load(shift(rows, loop.index)))
-                step(lambda i, a_k=a_k: shift(a_k, i), loop.index)
+                a_k = shift(a, bld.load(shift(rows, loop.index)))
+                step(lambda i, a_k=a_k, offsets=offsets: shift(a_k, offsets[i]), loop.index)
         else:
             bld.store(I64(0), k_slot)
             a_row = [shift(a, bld.load(shift(rows, first, i))) for i in range(R)]
@@ -153,9 +166,9 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
 
 
 @lru_cache(maxsize=64)
-def tile(kind: str, V: int, dtype: Any) -> int:
-    """Return the address of the tile of V vectors, for `rows_tiles` or `outer_tiles`."""
-    R, L = TILE_ROWS[V - 1], lanes_of(dtype)
+def tile(kind: str, V: int, dtype: Any, rows: int = 0) -> int:
+    """Return the address of the tile of V vectors and some or the most rows, for the functions below."""
+    R, L = rows or TILE_ROWS[V - 1], lanes_of(dtype)
     scalar = from_dtype(np.dtype(dtype))
 
     @intrinsic
@@ -217,3 +230,9 @@ def rows_tiles(address, a, ai, rows, ri, count, segments, si, n_segments, length
 def outer_tiles(address, a, ai, rows, ri, length, count, b, bi, c, ci):  # type: ignore[no-untyped-def]  # a body
     """`count` tiles: C panel += Σ over k < length of a[rows[k] : rows[k] + count·R] ⊗ panel[k]."""
     _call(address, a, ai, rows, ri, count, rows, ri, 0, length, b, bi, c, ci, rows, ri, 0, b, bi, 1)
+
+
+@part
+def taps_tiles(address, a, ai, rows, ri, length, offsets, oi, count, b, bi, c, ci, zeros, add):  # type: ignore[no-untyped-def]  # a body
+    """`count` tiles: row i of C = (C if add else 0) + Σ over k < length of a[rows[k] + offsets[i]] · panel[k]."""
+    _call(address, a, ai, rows, ri, count, offsets, oi, 0, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add)
