@@ -2,7 +2,8 @@
 
 The choice is a function of shape, type, vector width and threads alone, so runs stay bit-identical:
 one filter per channel → `depthwise.py`;
-where `winograd.wins` and `switches.winograd` → `winograd.py`; everything else → `direct.py`.
+where `winograd.wins` and `switches.winograd` → `winograd.py`; where `narrow.wins` (few filters per group) →
+`narrow.py`; everything else → `direct.py`.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 
 from ..layout import from_nhwc, nhwc
 from ..ops.conv import Needs, Padding, Pair, output_size, transposed_size
-from . import depthwise, direct, switches, winograd
+from . import depthwise, direct, narrow, switches, winograd
 from .direct import Shape
 
 Array = Any
@@ -62,6 +63,8 @@ def _forward(x: Array, w: Array, b: Array | None, s: Shape) -> Array:
         return depthwise.forward(x, np.ascontiguousarray(w), b, s)
     if switches.winograd and winograd.wins(s, gradient=False):
         return winograd.forward(x, np.ascontiguousarray(w), b, s)
+    if narrow.wins(s):
+        return narrow.forward(x, np.ascontiguousarray(w), b, s)
     return direct.forward(x, np.ascontiguousarray(w), b, _flattened(s)).reshape(s.N, *s.out, s.O)
 
 
@@ -72,6 +75,8 @@ def _input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Ar
         return depthwise.input_gradient(dy, np.ascontiguousarray(w), s, b)
     if switches.winograd and winograd.wins(s):
         return winograd.input_gradient(dy, np.ascontiguousarray(w), s, b)
+    if narrow.wins(s, transpose=True):
+        return narrow.input_gradient(dy, np.ascontiguousarray(w), s, b)
     return direct.input_gradient(dy, np.ascontiguousarray(w), _flattened(s), b).reshape(s.N, s.H, s.W, s.C)
 
 

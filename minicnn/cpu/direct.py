@@ -448,7 +448,7 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     bands = -(-OH // band)
     sizes = GradientSizes(
         s.N, s.H, s.W, s.C, OH, OW, s.O, s.groups, panels, width, R, tiles, top, left, buffer_width, *s.stride, span,
-        images, bands, band, pixel, int(inside), int(s.groups == 1 and s.O == width),
+        images, bands, band, pixel, int(inside), int(s.groups == 1 and width == s.O),
         1 if by_tiles else min(n_threads, -(-s.N // images) * bands), n_threads if by_tiles else 1)  # fmt: skip
     return GradientPlan(
         sizes, np.array(offsets), V,
@@ -459,7 +459,7 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
 def _gradient_blocks(s: Shape, width: int, shares: int) -> tuple[int, int]:
     """Return images per job and rows per band: blocks of dy that stay near, the same number for each share."""
     (OH, OW), most = s.out, max(1, GRADIENT_BYTES // (width * s.dtype.itemsize))
-    if OH * OW > most or s.N < shares:
+    if most < OH * OW or shares > s.N:
         bands = -(-OH // max(1, min(OH, most // OW)))
         while s.N * bands < 8 * shares and s.N * bands % shares and bands < OH:
             bands += 1

@@ -66,9 +66,9 @@ def taps_rows(rows: int, V: int) -> int:
 
 
 def choose_vectors(channels: int, dtype: Any) -> int:
-    """Return V for this many output channels: little padding first, then few panels, then tall tiles."""
+    """Return V for this many output channels: little padding, but a vector alone is slow; then tall tiles."""
     need = -(-channels // lanes_of(dtype))
-    return min((4, 3, 2, 1), key=lambda v: (-(-need // v) * v, v == 1, -v))
+    return min((4, 3, 2, 1), key=lambda v: (-(-need // v) * v * (1.25 if v == 1 else 1), -v))
 
 
 def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -> None:
@@ -120,6 +120,12 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
     def grow(i: int, v: int, before: Any) -> None:
         bld.store(bld.fadd(before, bld.load(sums[i][v])), sums[i][v])
 
+    def row_offset(first: Any, i: int) -> Any:
+        if kind == "outer":
+            return bld.add(first, I64(i))
+        # Atomic, so that it stays where it is needed: LLVM would load all rows' numbers first and run out of registers.
+        return bld.load_atomic(shift(segments, first, i), "monotonic", 8)
+
     with cgutils.for_range(bld, count) as tile:
         first = bld.mul(tile.index, I64(R))
         if kind != "rows":
@@ -137,12 +143,9 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
                 bld.store(start, sums[i][v])
 
         if kind != "rows":
-            offsets = [
-                bld.load(shift(segments, first, i)) if kind == "taps" else bld.add(first, I64(i)) for i in range(R)
-            ]
             with cgutils.for_range(bld, length) as loop:
                 a_k = shift(a, bld.load(shift(rows, loop.index)))
-                step(lambda i, a_k=a_k, offsets=offsets: shift(a_k, offsets[i]), loop.index)
+                step(lambda i, a_k=a_k, first=first: shift(a_k, row_offset(first, i)), loop.index)
         else:
             bld.store(I64(0), k_slot)
             a_row = [shift(a, bld.load(shift(rows, first, i))) for i in range(R)]
