@@ -87,6 +87,8 @@ def _weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
         return depthwise.weight_gradient(x, dy, s)
     if switches.winograd and winograd.wins(s):
         return winograd.weight_gradient(x, dy, s)
+    if narrow.gradient_wins(s):
+        return narrow.weight_gradient(x, dy, s)
     return direct.weight_gradient(x, dy, _flattened(s))
 
 

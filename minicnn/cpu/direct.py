@@ -538,7 +538,7 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, offsets, zeros, sums,
                     if tile0 == 0:
                         _add_pixels(panel, b0 + v, s.width, count, db, db0 + gp * s.width + v)
                 taps_tiles(address, source, a0 + g * group, tables, rows0, count, offsets, tile0 * s.R, count_tiles,
-                            panel, b0, sums, sums0 + (gp * s.tiles + tile0) * s.R * s.width, zeros,
+                            panel, b0, s.width, sums, sums0 + (gp * s.tiles + tile0) * s.R * s.width, zeros,
                             job > first_job)  # fmt: skip
                 unit += count_tiles
 

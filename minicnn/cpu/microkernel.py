@@ -14,7 +14,8 @@ every operation:
     'outer'  A(i, k) = a[rows[k] + i]
              The reduction jumps, the tile's rows are neighbours: Winograd's weight gradient.
     'taps'   A(i, k) = a[rows[k] + segments[i]]
-             The same for rows anywhere, weight gradients: k is a pixel, i a channel under a tap.
+             The same for rows anywhere, and panels whose rows are n_segments numbers apart. Weight gradients: k is a
+             pixel, i a channel under a tap.
 
 B is a packed panel [K][V·L], padded with zeros, so loads of B need no mask; where C ends inside a panel its rows
 are read and written under a mask. A loop over tiles, one below the other on the same panel, is
@@ -110,7 +111,7 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
                         whole(i, v)
 
     def step(a_of_row: Any, k: Any) -> None:
-        b_row = shift(b, bld.mul(k, I64(V * L)))
+        b_row = shift(b, bld.mul(k, n_segments if kind == "taps" else I64(V * L)))
         bs = [load_vector(shift(b_row, v * L)) for v in range(V)]
         for i in range(R):
             x = splat(bld, bld.load(a_of_row(i)), L)
@@ -236,6 +237,6 @@ def outer_tiles(address, a, ai, rows, ri, length, count, b, bi, c, ci):  # type:
 
 
 @part
-def taps_tiles(address, a, ai, rows, ri, length, offsets, oi, count, b, bi, c, ci, zeros, add):  # type: ignore[no-untyped-def]  # a body
-    """`count` tiles: row i of C = (C if add else 0) + Σ over k < length of a[rows[k] + offsets[i]] · panel[k]."""
-    _call(address, a, ai, rows, ri, count, offsets, oi, 0, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add)
+def taps_tiles(address, a, ai, rows, ri, length, offsets, oi, count, b, bi, step, c, ci, zeros, add):  # type: ignore[no-untyped-def]  # a body
+    """`count` tiles: row i of C = (C if add else 0) + Σ over k < length of a[rows[k] + offsets[i]] · b[k·step :]."""
+    _call(address, a, ai, rows, ri, count, offsets, oi, step, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add)

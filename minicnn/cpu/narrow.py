@@ -4,7 +4,10 @@
     y[pixel, o] = b[o] + Σ_tap G[pixel moved by tap, (tap, o)]   whole vectors, of which O numbers are kept
 
 Two filters of 3 × 3 fill 18 lanes instead of 2, and the product is 4.5 times as short. The input gradient with few
-channels is the same loop over dy (as in `direct.py`, which names the parts that a stride makes of it).
+channels is the same loop over dy (as in `direct.py`, which names the parts that a stride makes of it). The weight
+gradient multiplies each pixel of x with what its taps find in dy:
+
+    dw[(tap, o), c] = Σ_pixel dy[pixel moved by tap, o] · x[pixel, c]
 
 What limits it: the product, V·L lanes wide; T loads per pixel for the sums, which is much where C is small. With
 stride, the forward pass computes all taps of all pixels though not all meet. `wins` counts these.
@@ -19,15 +22,16 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import settings
-from .direct import REDUCTION, SLACK, Shape, forward_parts, input_gradient_parts
+from .direct import REDUCTION, SLACK, Shape, copy_band, forward_parts, input_gradient_parts, runs
 from .kept_weights import packed
-from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, rows_tiles, tile
+from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, rows_tiles, taps_rows, taps_tiles, tile
 from .threads import flat, kernel, scratch
-from .vectors import lanes, lanes_of, vfill, vload, vstore_part, vzero
+from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vzero
 
 Array = Any
 
 PRODUCT_BYTES = 256 * 1024  # of a band
+PIXELS = 512  # of a band in the weight gradient, about
 
 
 class Sizes(NamedTuple):
@@ -68,7 +72,7 @@ class Plan(NamedTuple):
 
 
 def _efficiency(V: int) -> float:
-    return 0.75 if V == 1 else 0.93  # of the peak, measured
+    return 0.65 if V == 1 else 0.93  # of the peak, measured
 
 
 @lru_cache(maxsize=512)
@@ -102,7 +106,7 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     for p in parts:
         table += [p.row0, p.column0, p.rows, p.columns, len(tap_at), len(tap_at) + len(p.taps)]
         tap_at += [((y - top) * buffer_width + x - left) * step_of_pixel + position * Og for y, x, position in p.taps]
-    sums = sum(p.rows * p.columns * (len(p.taps) * 5 + 4) for p in parts) * -(-Og // L)
+    sums = sum(p.rows * p.columns * (len(p.taps) * 4 + 6) for p in parts) * -(-Og // L)
     products = bands * min(buffer_rows, H) * W * C // s.groups * panels * V / _efficiency(V)
     sizes = Sizes(H, W, C, *out, O, s.groups, panels, V * L, TILE_ROWS[V - 1], top, left, buffer_width, *step,
                   *out_step, span, bands, band)  # fmt: skip
@@ -214,3 +218,162 @@ def forward(x: Array, w: Array, b: Array | None, s: Shape) -> Array:
 def input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Array:
     """(N, OH, OW, O) → (N, H, W, C); a transposed convolution adds a bias."""
     return _convolve(dy, w, b, s, transpose=True)
+
+
+# Weight gradient
+
+
+class GradientSizes(NamedTuple):
+    """The numbers that `_weight_gradient_kernel` needs."""
+
+    H: int
+    W: int
+    C: int
+    OH: int
+    OW: int
+    O: int  # noqa: E741  # the field's letter for filters
+    groups: int
+    width: int  # of a panel
+    R: int
+    tiles: int  # of a panel
+    top: int
+    left: int
+    buffer_width: int
+    SH: int  # pixels of x from one pixel of a part to the next
+    SW: int
+    span: int  # rows of dy that a pixel's taps cover
+    bands: int  # per image
+    band: int  # rows of a part's pixels per band
+
+
+class GradientPlan(NamedTuple):
+    sizes: GradientSizes
+    parts: Array  # nine numbers per part: see the kernel
+    positions: list[list[int]]  # of the filter, for each part's taps
+    segments: Array
+    offsets: Array
+    V: int
+    sums: int
+    buffer: int
+    patches: int
+    pixels: int  # of one part in one job, at most
+    cost: float
+
+
+@lru_cache(maxsize=512)
+def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
+    parts = [p for p in input_gradient_parts(s) if p.taps]
+    taps = [t for p in parts for t in p.taps] or [(0, 0, 0)]
+    top, left = (min(t[axis] for t in taps) for axis in (0, 1))
+    bottom, right = (max(t[axis] for t in taps) for axis in (0, 1))
+    rows, columns = (max((p[axis] for p in parts), default=1) for axis in (2, 3))
+    Cg, Og, L, span = s.C // s.groups, s.O // s.groups, lanes_of(s.dtype), bottom - top + 1
+    buffer_width = columns + right - left
+    most = max((len(p.taps) for p in parts), default=1) * Og
+    V = choose_vectors(most, s.dtype)
+    width, R = V * L, taps_rows(Cg, V)
+    tiles = -(-Cg // R)
+
+    bands = -(-rows // max(1, PIXELS // columns))
+    while s.N * bands < 8 * n_threads and s.N * bands % n_threads and bands < rows:
+        bands += 1
+    band = -(-rows // bands)
+    bands = -(-rows // band)
+    table, segments, sums, cost = [], [], 0, 0.0
+    for p in parts:
+        starts, length = runs(p.taps, top, left, buffer_width, Og, Og)
+        panels = -(-len(p.taps) * Og // width)
+        table += [p.row0, p.column0, p.rows, p.columns, len(segments), len(starts), length, panels, sums]
+        segments += starts
+        sums += s.groups * panels * tiles * R * width
+        copies = len(starts) * -(-length // L)
+        cost += p.rows * p.columns * (tiles * R * panels * V / 0.93 + 3 * copies + 6)
+    sizes = GradientSizes(s.H, s.W, s.C, *s.out, s.O, s.groups, width, R, tiles, top, left, buffer_width, *s.stride,
+                          span, bands, band)  # fmt: skip
+    offsets = [*range(Cg)] + [0] * (tiles * R - Cg)
+    return GradientPlan(
+        sizes, np.array(table, np.int64), [[t[2] for t in p.taps] for p in parts], np.array([*segments, 0]),
+        np.array(offsets), V, sums, (band + span - 1) * buffer_width * s.O + SLACK,
+        band * columns * -(-most // width) * width + SLACK, band * columns, cost)  # fmt: skip
+
+
+def gradient_wins(s: Shape) -> bool:
+    """Return whether this weight gradient is faster than the direct one: multiply-adds of vectors are counted."""
+    Cg, vectors = s.C // s.groups, -(-s.O // s.groups // lanes_of(s.dtype))
+    if s.kernel == (1, 1) or vectors > 2:
+        return False
+    direct = s.out[0] * s.out[1] * (s.kernel[0] * s.kernel[1] * Cg * vectors / 0.93 + 6)
+    return gradient_plan(s, settings.threads()).cost < 0.85 * direct
+
+
+@kernel
+def _weight_gradient_kernel(first, end, address, shares, jobs, x, dy, s, parts, segments, offsets, zeros, sums,
+                            sums_size, db, buffer, buffer_size, patches, patches_size, tables, tables_size):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """Jobs (image and band) → groups → parts: what the taps find in dy becomes a panel; then its tiles."""
+    Cg, Og, L = s.C // s.groups, s.O // s.groups, lanes(x)
+    for share in range(first, end):
+        b0, rows0, patches0, sums0 = share * buffer_size, share * tables_size, share * patches_size, share * sums_size
+        vzero(patches, patches0, patches_size)  # lanes that stay empty must be numbers: others are slow
+        vzero(sums, sums0, sums_size)
+        for job in range(share * jobs // shares, (share + 1) * jobs // shares):
+            n, q0 = job // s.bands, job % s.bands * s.band
+            high = s.band + s.span - 1
+            copy_band(dy, n * s.OH * s.OW * s.O, s.OH, s.OW, s.O, Og, q0 + s.top, high, s.left, s.buffer_width,
+                      buffer, b0)  # fmt: skip
+            for i in range(0, len(parts), 9):
+                y0, x0, rows, columns, segment0 = parts[i], parts[i + 1], parts[i + 2], parts[i + 3], parts[i + 4]
+                n_segments, length, panels, part0 = parts[i + 5], parts[i + 6], parts[i + 7], parts[i + 8]
+                step, count = panels * s.width, 0
+                for q in range(q0, min(q0 + s.band, rows)):
+                    for r in range(columns):
+                        tables[rows0 + count] = ((n * s.H + y0 + q * s.SH) * s.W + x0 + r * s.SW) * s.C
+                        count += 1
+                for g in range(s.groups):
+                    target = patches0
+                    for q in range(min(s.band, rows - q0)):
+                        for r in range(columns):
+                            source = b0 + ((g * high + q) * s.buffer_width + r) * Og
+                            for j in range(segment0, segment0 + n_segments):
+                                for e in range(0, length, L):  # what is too much is overwritten by the next
+                                    vstore(patches, target + e, vload(buffer, source + segments[j] + e))
+                                target += length
+                            target += step - n_segments * length
+                    for p in range(panels):
+                        taps_tiles(address, x, g * Cg, tables, rows0, count, offsets, 0, s.tiles, patches,
+                                   patches0 + p * s.width, step, sums,
+                                   sums0 + part0 + (g * panels + p) * s.tiles * s.R * s.width, zeros, 1)  # fmt: skip
+        pixels, db0 = jobs // s.bands * s.OH * s.OW, share * (s.O + L)
+        at, end_pixel = share * pixels // shares, (share + 1) * pixels // shares
+        for c in range(0, s.O, L):
+            even, odd = vfill(dy, 0), vfill(dy, 0)  # an addition waits for the one before
+            for i in range(at, end_pixel - 1, 2):
+                even = even + vload_part(dy, i * s.O + c, s.O - c)
+                odd = odd + vload_part(dy, (i + 1) * s.O + c, s.O - c)
+            if (end_pixel - at) % 2:
+                even = even + vload_part(dy, (end_pixel - 1) * s.O + c, s.O - c)
+            vstore(db, db0 + c, even + odd)
+
+
+def weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
+    """Return dw (O, C/groups, KH, KW) and db (O,) from (N, H, W, C) and (N, OH, OW, O)."""
+    p = gradient_plan(s, settings.threads())
+    z, L, Cg, Og = p.sizes, lanes_of(s.dtype), s.C // s.groups, s.O // s.groups
+    jobs = s.N * z.bands
+    shares = min(settings.threads(), jobs)
+    dw, db = np.zeros((s.groups, Og, Cg, s.kernel[0] * s.kernel[1]), s.dtype), np.empty((shares, s.O + L), s.dtype)
+    with (
+        scratch(shares * p.sums, s.dtype) as sums,
+        scratch(shares * p.buffer, s.dtype) as buffer,
+        scratch(shares * p.patches, s.dtype) as patches,
+        scratch(shares * p.pixels, np.int64) as tables,
+    ):
+        _weight_gradient_kernel(shares, tile("taps", p.V, s.dtype, z.R), shares, jobs, flat(x), flat(dy), z, p.parts,
+                                p.segments, p.offsets, np.zeros(z.width, s.dtype), sums, p.sums, db.reshape(-1),
+                                buffer, p.buffer, patches, p.patches, tables, p.pixels)  # fmt: skip
+        found = sums.reshape(shares, p.sums)
+        for positions, (panels, at) in zip(p.positions, p.parts.reshape(-1, 9)[:, 7:]):
+            part = found[:, at : at + s.groups * panels * z.tiles * z.R * z.width]
+            part = part.reshape(shares, s.groups, panels, -1, z.width)[:, :, :, :Cg].transpose(0, 1, 3, 2, 4)
+            columns = part.reshape(shares, s.groups, Cg, panels * z.width)[..., : len(positions) * Og].sum(0)
+            dw[..., positions] = columns.reshape(s.groups, Cg, len(positions), Og).transpose(0, 3, 1, 2)
+    return dw.reshape(s.O, Cg, *s.kernel), db[:, : s.O].sum(0)

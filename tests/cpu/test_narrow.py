@@ -4,17 +4,20 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
 
-from minicnn.cpu import direct, narrow
+from minicnn.cpu import conv, narrow
 
-from .test_conv import check, shapes
+from .test_conv import check, normal, shapes
 
-PASSES = ("forward", "input_gradient")
+PASSES = ("forward", "input_gradient", "weight_gradient")
 
 
 @pytest.fixture
 def forced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(narrow, "wins", lambda s, transpose=False: True)
+    monkeypatch.setattr(narrow, "gradient_wins", lambda s: True)
 
 
 @pytest.mark.usefixtures("forced")
@@ -47,14 +50,46 @@ def test_it_runs_where_few_filters_meet_many_channels(monkeypatch):
     for name in PASSES:
         monkeypatch.setattr(narrow, name, noted(name, getattr(narrow, name)))
     check(2, 64, 20, 20, 2, (3, 3))
-    assert called == ["forward"]
+    assert called == ["forward", "weight_gradient"]
     check(2, 2, 20, 20, 64, (3, 3))
-    assert called == ["forward", "input_gradient"]
+    assert called == ["forward", "weight_gradient", "input_gradient"]
     check(2, 40, 9, 9, 40, (3, 3), dilation=(2, 2))
     check(2, 64, 20, 20, 2, (1, 1))
-    assert called == ["forward", "input_gradient"]
+    assert called == ["forward", "weight_gradient", "input_gradient"]
 
 
-def test_groups_of_few_filters_do_not_call_the_direct_pass(monkeypatch):
-    monkeypatch.setattr(direct, "forward", None)
-    check(2, 64, 20, 20, 8, (3, 3), groups=4)
+@pytest.mark.usefixtures("forced")
+@pytest.mark.parametrize("threads", [1, 2, 3, 16])
+def test_thread_counts_agree_to_rounding(threads, thread_count):
+    thread_count(threads)
+    check(3, 40, 17, 9, 3, (3, 3), padding=((1, 1), (1, 1)))
+    check(1, 6, 30, 9, 10, (3, 2), (2, 1), groups=2)
+    check(2, 3, 2, 2, 4, (2, 2))
+
+
+@pytest.mark.usefixtures("forced")
+def test_filters_larger_than_the_stride_and_strides_larger_than_the_filter():
+    check(2, 20, 12, 13, 3, (5, 4), (3, 2), ((2, 0), (1, 3)))
+    check(2, 20, 12, 13, 3, (1, 2), (3, 4))
+
+
+@pytest.mark.usefixtures("forced")
+def test_each_run_gives_the_same_bits():
+    random = np.random.default_rng(0)
+    x, w = normal(random, (3, 40, 14, 11), np.float32), normal(random, (2, 40, 3, 3), np.float32)
+    runs = []
+    for _ in range(5):
+        y, cache = conv.conv2d_forward(x, w, None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)
+        runs.append(b"".join(a.tobytes() for a in (y, *conv.conv2d_backward(y, cache)[:2])))
+    assert len(set(runs)) == 1
+
+
+def test_a_forward_pass_rounds_like_pytorch():
+    random = np.random.default_rng(0)
+    x, w = normal(random, (2, 512, 32, 16), np.float32), normal(random, (2, 512, 3, 3), np.float32)
+    ours = conv.conv2d_forward(np.maximum(x, 0), w, None, (1, 1), ((1, 1), (1, 1)), (1, 1), 1)[0]
+    theirs, exact = (
+        F.conv2d(torch.tensor(x, dtype=dtype).relu(), torch.tensor(w, dtype=dtype), padding=1).numpy()
+        for dtype in (torch.float32, torch.float64)
+    )
+    assert np.sqrt(np.mean((ours - exact) ** 2)) <= 1.5 * np.sqrt(np.mean((theirs - exact) ** 2))
