@@ -67,9 +67,9 @@ def taps_rows(rows: int, V: int) -> int:
 
 
 def choose_vectors(channels: int, dtype: Any) -> int:
-    """Return V for this many output channels: little padding, but a vector alone is slow; then tall tiles."""
+    """Return V for this many output channels: little padding first, then few panels, then tall tiles."""
     need = -(-channels // lanes_of(dtype))
-    return min((4, 3, 2, 1), key=lambda v: (-(-need // v) * v * (1.25 if v == 1 else 1), -v))
+    return min((4, 3, 2, 1), key=lambda v: (-(-need // v) * v, v == 1, -v))
 
 
 def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -> None:

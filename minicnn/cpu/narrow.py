@@ -68,11 +68,22 @@ class Plan(NamedTuple):
     V: int
     buffer: int
     pixels: int  # of x in one job, at most
-    cost: float
+    wins: bool  # over the direct convolution
 
 
 def _efficiency(V: int) -> float:
     return 0.65 if V == 1 else 0.93  # of the peak, measured
+
+
+def _vectors(columns: int, dtype: Any) -> int:
+    """Return V for this many columns: the fewest vectors, but one at a time is slow."""
+    need = -(-columns // lanes_of(dtype))
+    return min((4, 3, 2, 1), key=lambda v: -(-need // v) * v / _efficiency(v))
+
+
+def _direct(s: Shape, filters: int, C: int, meetings: int, efficiency: float) -> float:
+    """Return what the direct convolution costs: multiply-adds of vectors, per image and group."""
+    return meetings * C // s.groups * -(-filters // s.groups // lanes_of(s.dtype)) / efficiency
 
 
 @lru_cache(maxsize=512)
@@ -90,7 +101,7 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     bottom, right = (max(t[axis] for t in taps) for axis in (0, 1))
     rows, columns = max(p.rows for p in parts), max(p.columns for p in parts)
     buffer_width, span = (columns - 1) * step[1] + right - left + 1, bottom - top + 1
-    V = choose_vectors(T * Og, s.dtype)
+    V = _vectors(T * Og, s.dtype)
     panels = -(-T * Og // (V * L))
     step_of_pixel = panels * V * L
 
@@ -106,25 +117,24 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     for p in parts:
         table += [p.row0, p.column0, p.rows, p.columns, len(tap_at), len(tap_at) + len(p.taps)]
         tap_at += [((y - top) * buffer_width + x - left) * step_of_pixel + position * Og for y, x, position in p.taps]
-    sums = sum(p.rows * p.columns * (len(p.taps) * 4 + 6) for p in parts) * -(-Og // L)
+    meetings = sum(p.rows * p.columns * len(p.taps) for p in parts)
+    sums = (meetings * 4 + out[0] * out[1] * 6) * -(-Og // L)
     products = bands * min(buffer_rows, H) * W * C // s.groups * panels * V / _efficiency(V)
+    direct = _direct(s, O, C, meetings, _efficiency(choose_vectors(Og, s.dtype)))
     sizes = Sizes(H, W, C, *out, O, s.groups, panels, V * L, TILE_ROWS[V - 1], top, left, buffer_width, *step,
                   *out_step, span, bands, band)  # fmt: skip
     return Plan(sizes, np.array(table), np.array([*tap_at, 0]), V, buffer_rows * buffer_width * step_of_pixel + SLACK,
-                buffer_rows * W + MOST_ROWS, sums + products)  # fmt: skip
+                buffer_rows * W + MOST_ROWS,
+                sums + products < 0.85 * direct)  # fmt: skip
+
+
+def _may(filters: int, s: Shape) -> bool:
+    return s.kernel != (1, 1) and filters // s.groups <= 2 * lanes_of(s.dtype)
 
 
 def wins(s: Shape, transpose: bool = False) -> bool:
-    """Return whether this is faster than the direct convolution: multiply-adds of vectors are counted."""
-    C, O = (s.O, s.C) if transpose else (s.C, s.O)  # noqa: E741
-    if s.kernel == (1, 1) or -(-O // s.groups // lanes_of(s.dtype)) > 2:
-        return False
-    V = choose_vectors(O // s.groups, s.dtype)
-    parts = input_gradient_parts(s) if transpose else forward_parts(s)
-    meetings = sum(p.rows * p.columns * len(p.taps) for p in parts)
-    vectors = -(-O // s.groups // lanes_of(s.dtype))
-    direct = meetings * C // s.groups * vectors / _efficiency(V)
-    return plan(s, transpose, settings.threads()).cost < 0.85 * direct
+    """Return whether this is faster than the direct convolution."""
+    return _may(s.C if transpose else s.O, s) and plan(s, transpose, settings.threads()).wins
 
 
 @kernel
@@ -257,7 +267,7 @@ class GradientPlan(NamedTuple):
     buffer: int
     patches: int
     pixels: int  # of one part in one job, at most
-    cost: float
+    wins: bool  # over the direct convolution
 
 
 @lru_cache(maxsize=512)
@@ -270,7 +280,7 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     Cg, Og, L, span = s.C // s.groups, s.O // s.groups, lanes_of(s.dtype), bottom - top + 1
     buffer_width = columns + right - left
     most = max((len(p.taps) for p in parts), default=1) * Og
-    V = choose_vectors(most, s.dtype)
+    V = _vectors(most, s.dtype)
     width, R = V * L, taps_rows(Cg, V)
     tiles = -(-Cg // R)
 
@@ -290,20 +300,17 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
         cost += p.rows * p.columns * (tiles * R * panels * V / 0.93 + 3 * copies + 6)
     sizes = GradientSizes(s.H, s.W, s.C, *s.out, s.O, s.groups, width, R, tiles, top, left, buffer_width, *s.stride,
                           span, bands, band)  # fmt: skip
+    direct = _direct(s, s.O, s.C, s.out[0] * s.out[1] * s.kernel[0] * s.kernel[1], 0.93) + s.out[0] * s.out[1] * 6
     offsets = [*range(Cg)] + [0] * (tiles * R - Cg)
     return GradientPlan(
         sizes, np.array(table, np.int64), [[t[2] for t in p.taps] for p in parts], np.array([*segments, 0]),
         np.array(offsets), V, sums, (band + span - 1) * buffer_width * s.O + SLACK,
-        band * columns * -(-most // width) * width + SLACK, band * columns, cost)  # fmt: skip
+        band * columns * -(-most // width) * width + SLACK, band * columns, cost < 0.85 * direct)  # fmt: skip
 
 
 def gradient_wins(s: Shape) -> bool:
-    """Return whether this weight gradient is faster than the direct one: multiply-adds of vectors are counted."""
-    Cg, vectors = s.C // s.groups, -(-s.O // s.groups // lanes_of(s.dtype))
-    if s.kernel == (1, 1) or vectors > 2:
-        return False
-    direct = s.out[0] * s.out[1] * (s.kernel[0] * s.kernel[1] * Cg * vectors / 0.93 + 6)
-    return gradient_plan(s, settings.threads()).cost < 0.85 * direct
+    """Return whether this weight gradient is faster than the direct one."""
+    return _may(s.O, s) and gradient_plan(s, settings.threads()).wins
 
 
 @kernel
