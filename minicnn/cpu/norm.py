@@ -5,6 +5,10 @@ in pieces that do not depend on the number of threads, so neither do the results
 channel's first number, since Σx² − m·μ² would lose all digits where μ is large beside σ. And μ itself is
 used as the sum of two numbers, `high + low`, for x − μ loses digits by the rounding of μ alone.
 
+The kernels see the channels-last image as one axis on which the channels repeat. After lcm(C, lanes) numbers, a
+period, a channel's number stands again in the same lane of a register. So the constants or sums of one register
+serve that register of many periods, and only the end of the image, less than a period, needs masks.
+
 Local response normalisation keeps one pixel's channels in a small buffer with zeros on both sides, so that a
 window is a sum of shifted vectors. Backward computes the scales again, for that costs less than to read them.
 
@@ -23,86 +27,147 @@ from ..ops.arithmetic import ieee
 from ..ops.norm import Needs, channels_back, channels_to_the_end
 from . import settings
 from .registers import load, store, vsqrt, widen, wload
-from .threads import flat, kernel, part, scratch
-from .vectors import lanes, lanes_of, vfill, vload, vstore
+from .threads import flat, kernel, part
+from .vectors import lanes, lanes_of, vcopy, vfill, vload, vstore
 
 Array = Any
 
 PIECES = 32  # of a sum at most
-BLOCK = 256  # numbers of a block of rows, whose sums stay in registers; more than one page defeats prefetching
+BLOCK = 512  # numbers that one register after the other goes through; of very many, none stays in the first cache
 
 
 # batch_norm
 
 
+@part
+def _repeat(values, at, channels, out, to, period):
+    """out[to : to + period] = values[at : at + channels], again and again"""
+    for start in range(0, period, channels):
+        vcopy(values, at, out, to + start, min(channels, period - start))
+
+
 @kernel
-def moments_kernel(first, end, x, shift, sums, pieces, block, rows, channels, padded):
-    """sums[piece] = Σ (x − shift) and Σ (x − shift)² of each channel, over one piece of the rows."""
+def moments_kernel(first, end, x, shift, sums, pieces, block, period):
+    """sums[piece] = Σ (x − shift) and Σ (x − shift)² of each number of a period, over one piece of the periods."""
+    periods = len(x) // period
     for piece in range(first, end):
-        at, after = piece * 2 * padded, (piece + 1) * rows // pieces
-        for low in range(piece * rows // pieces, after, block):
-            for c in range(0, channels, lanes(x)):
-                n = channels - c
+        at, after = piece * 2 * period, (piece + 1) * periods // pieces
+        for low in range(piece * periods // pieces, after, block):
+            for c in range(0, period, lanes(x)):
                 origin = wload(shift, c, x)
-                total, squares = wload(sums, at + c, x), wload(sums, at + padded + c, x)
-                for row in range(low, min(low + block, after)):
-                    d = widen(load(x, row * channels + c, n)) - origin
+                total, squares = wload(sums, at + c, x), wload(sums, at + period + c, x)
+                for k in range(low, min(low + block, after)):
+                    d = widen(vload(x, k * period + c)) - origin
                     total = total + d
                     squares = squares + d * d
                 vstore(sums, at + c, total)
-                vstore(sums, at + padded + c, squares)
+                vstore(sums, at + period + c, squares)
+        if piece == pieces - 1:
+            for i in range(periods * period, len(x), lanes(x)):
+                c, n = i - periods * period, len(x) - i
+                d = widen(load(x, i, n)) - wload(shift, c, x)
+                store(sums, at + c, wload(sums, at + c, x) + d, n)
+                store(sums, at + period + c, wload(sums, at + period + c, x) + d * d, n)
 
 
 @kernel
-def gradient_sums_kernel(first, end, dy, x, mean, sums, pieces, block, rows, channels, padded):
-    """sums[piece] = Σ dy and Σ dy · (x − μ) of each channel, over one piece of the rows."""
+def gradient_sums_kernel(first, end, dy, x, mean, sums, pieces, block, period):
+    """sums[piece] = Σ dy and Σ dy · (x − μ) of each number of a period, over one piece of the periods."""
+    periods = len(x) // period
     for piece in range(first, end):
-        at, after = piece * 2 * padded, (piece + 1) * rows // pieces
-        for low in range(piece * rows // pieces, after, block):
-            for c in range(0, channels, lanes(x)):
-                n = channels - c
+        at, after = piece * 2 * period, (piece + 1) * periods // pieces
+        for low in range(piece * periods // pieces, after, block):
+            for c in range(0, period, lanes(x)):
                 origin = wload(mean, c, x)
-                total, products = wload(sums, at + c, x), wload(sums, at + padded + c, x)
-                for row in range(low, min(low + block, after)):
-                    d = widen(load(dy, row * channels + c, n))
+                total, products = wload(sums, at + c, x), wload(sums, at + period + c, x)
+                for k in range(low, min(low + block, after)):
+                    d = widen(vload(dy, k * period + c))
                     total = total + d
-                    products = products + d * (widen(load(x, row * channels + c, n)) - origin)
+                    products = products + d * (widen(vload(x, k * period + c)) - origin)
                 vstore(sums, at + c, total)
-                vstore(sums, at + padded + c, products)
+                vstore(sums, at + period + c, products)
+        if piece == pieces - 1:
+            for i in range(periods * period, len(x), lanes(x)):
+                c, n = i - periods * period, len(x) - i
+                d = widen(load(dy, i, n))
+                product = d * (widen(load(x, i, n)) - wload(mean, c, x))
+                store(sums, at + c, wload(sums, at + c, x) + d, n)
+                store(sums, at + period + c, wload(sums, at + period + c, x) + product, n)
 
 
 @kernel
-def normalise_kernel(first, end, x, high, low, scale, bias, y, channels):
-    """y = (x − high − low) · scale + bias; a piece is a row."""
-    for row in range(first, end):
-        for c in range(0, channels, lanes(x)):
-            n, i = channels - c, row * channels + c
-            d = load(x, i, n) - load(high, c, n) - load(low, c, n)
-            store(y, i, d * load(scale, c, n) + load(bias, c, n), n)
-
-
-@kernel
-def normalise_eval_kernel(first, end, x, mean, variance, w, b, eps, y, inverse, scale, shares, rows, channels, padded):
-    """y = (x − μ) · w / √(σ² + ε) + b; a piece is a share of the rows with its own scales (all find the same)."""
+def normalise_kernel(first, end, x, constants, y, buffer, shares, block, channels, period):
+    """y = (x − high − low) · scale + bias; a piece is a share of the periods with its own part of the buffer."""
+    periods = len(x) // period
     for share in range(first, end):
-        own = share * padded
-        for c in range(channels):
-            inverse[c] = 1.0 / math.sqrt(np.float64(variance[c]) + eps)
-            scale[own + c] = inverse[c] * w[c]
-        for row in range(share * rows // shares, (share + 1) * rows // shares):
-            for c in range(0, channels, lanes(x)):
-                n, i = channels - c, row * channels + c
-                store(y, i, (load(x, i, n) - load(mean, c, n)) * vload(scale, own + c) + load(b, c, n), n)
+        at = 4 * period * share
+        for k in range(4):
+            _repeat(constants, k * channels, channels, buffer, at + k * period, period)
+        after = (share + 1) * periods // shares
+        for low in range(share * periods // shares, after, block):
+            for c in range(at, at + period, lanes(x)):
+                high, rest = vload(buffer, c), vload(buffer, c + period)
+                scale, bias = vload(buffer, c + 2 * period), vload(buffer, c + 3 * period)
+                for k in range(low, min(low + block, after)):
+                    i = k * period + c - at
+                    vstore(y, i, (vload(x, i) - high - rest) * scale + bias)
+        if share == shares - 1:
+            for i in range(periods * period, len(x), lanes(x)):
+                c, n = at + i - periods * period, len(x) - i
+                d = load(x, i, n) - vload(buffer, c) - vload(buffer, c + period)
+                store(y, i, d * vload(buffer, c + 2 * period) + vload(buffer, c + 3 * period), n)
 
 
 @kernel
-def normalise_backward_kernel(first, end, dy, x, high, low, of_dy, of_x, constant, dx, channels):
-    """dx = dy · of_dy + (x − high − low) · of_x + constant; a piece is a row."""
-    for row in range(first, end):
-        for c in range(0, channels, lanes(x)):
-            n, i = channels - c, row * channels + c
-            d = load(x, i, n) - load(high, c, n) - load(low, c, n)
-            store(dx, i, load(dy, i, n) * load(of_dy, c, n) + (d * load(of_x, c, n) + load(constant, c, n)), n)
+def normalise_eval_kernel(
+    first, end, x, mean, variance, w, b, eps, y, inverse, buffer, shares, block, channels, period
+):
+    """y = (x − μ) · w / √(σ² + ε) + b; a piece is a share of the periods with its own part of the buffer."""
+    periods = len(x) // period
+    for share in range(first, end):
+        at = 3 * period * share
+        for c in range(channels):  # all shares find the same
+            inverse[c] = 1.0 / math.sqrt(np.float64(variance[c]) + eps)
+            buffer[at + period + c] = inverse[c] * w[c]
+        _repeat(mean, 0, channels, buffer, at, period)
+        _repeat(buffer, at + period, channels, buffer, at + period, period)
+        _repeat(b, 0, channels, buffer, at + 2 * period, period)
+        after = (share + 1) * periods // shares
+        for low in range(share * periods // shares, after, block):
+            for c in range(at, at + period, lanes(x)):
+                origin, scale, bias = vload(buffer, c), vload(buffer, c + period), vload(buffer, c + 2 * period)
+                for k in range(low, min(low + block, after)):
+                    i = k * period + c - at
+                    vstore(y, i, (vload(x, i) - origin) * scale + bias)
+        if share == shares - 1:
+            for i in range(periods * period, len(x), lanes(x)):
+                c, n = at + i - periods * period, len(x) - i
+                d = load(x, i, n) - vload(buffer, c)
+                store(y, i, d * vload(buffer, c + period) + vload(buffer, c + 2 * period), n)
+
+
+@kernel
+def normalise_backward_kernel(first, end, dy, x, constants, dx, buffer, shares, block, channels, period):
+    """dx = dy · of_dy + (x − high − low) · of_x + constant; a piece is a share with its own part of the buffer."""
+    periods = len(x) // period
+    for share in range(first, end):
+        at = 5 * period * share
+        for k in range(5):
+            _repeat(constants, k * channels, channels, buffer, at + k * period, period)
+        after = (share + 1) * periods // shares
+        for low in range(share * periods // shares, after, block):
+            for c in range(at, at + period, lanes(x)):
+                high, rest, of_dy = vload(buffer, c), vload(buffer, c + period), vload(buffer, c + 2 * period)
+                of_x, constant = vload(buffer, c + 3 * period), vload(buffer, c + 4 * period)
+                for k in range(low, min(low + block, after)):
+                    i = k * period + c - at
+                    vstore(dx, i, vload(dy, i) * of_dy + ((vload(x, i) - high - rest) * of_x + constant))
+        if share == shares - 1:
+            for i in range(periods * period, len(x), lanes(x)):
+                c, n = at + i - periods * period, len(x) - i
+                d = load(x, i, n) - vload(buffer, c) - vload(buffer, c + period)
+                d = d * vload(buffer, c + 3 * period) + vload(buffer, c + 4 * period)
+                store(dx, i, load(dy, i, n) * vload(buffer, c + 2 * period) + d, n)
 
 
 @ieee
@@ -111,14 +176,14 @@ def batch_norm_forward(
 ) -> tuple[tuple[Array, Array, Array], Any]:
     x = _channels_to_the_end(x)
     count, channels = math.prod(x.shape[:-1]), x.shape[-1]
-    shift = np.zeros(_padded(channels, x.dtype))
+    shift = np.zeros(channels)
     if count:
         start = x.reshape(count, channels)[0]
-        shift[:channels] = np.where(np.isfinite(start), start, 0)
-    total, squares = _sums(moments_kernel, x.dtype, count, channels, flat(x), shift)
+        shift = np.where(np.isfinite(start), start, shift)
+    total, squares = _sums(moments_kernel, count, shift, x)
     mean = total / max(1, count)
     variance = squares / max(1, count) - mean * mean
-    mean += shift[:channels]
+    mean += shift
     inverse = 1 / np.sqrt(variance + eps)
     y = _normalised(x, _halves(mean, x.dtype), inverse, w, b)
     return (channels_back(y), mean, variance), (x, mean, inverse, w, b is not None)
@@ -128,15 +193,14 @@ def batch_norm_forward(
 def batch_norm_backward(dy: Array, cache: Any, needs: Needs = (True, True, True)) -> Any:
     x, mean, inverse, w, has_bias = cache
     dy = _channels_to_the_end(dy)
-    count, channels = math.prod(x.shape[:-1]), x.shape[-1]
+    count = math.prod(x.shape[:-1])
     total, slope = _gradient_sums(dy, x, mean, inverse)
     dx = None
     if needs[0]:
         scale = inverse if w is None else inverse * w
         rates = (scale, -scale * inverse * slope / max(1, count), -scale * total / max(1, count))
         dx = np.empty_like(x)
-        constants = (a.astype(x.dtype) for a in (*_halves(mean, x.dtype), *rates))
-        normalise_backward_kernel(count, flat(dy), flat(x), *constants, flat(dx), channels)
+        _normalise(normalise_backward_kernel, (*_halves(mean, x.dtype), *rates), (dy, x), dx)
         dx = channels_back(dx)
     dw = slope.astype(x.dtype) if w is not None and needs[1] else None
     return dx, dw, total.astype(x.dtype) if has_bias and needs[2] else None
@@ -146,14 +210,15 @@ def batch_norm_eval_forward(
     x: Array, mean: Array, variance: Array, w: Array | None, b: Array | None, eps: float
 ) -> tuple[Array, Any]:
     x = _channels_to_the_end(x)
-    channels, rows, y = x.shape[-1], math.prod(x.shape[:-1]), np.empty_like(x)
-    inverse, padded, shares = np.zeros(channels), _padded(channels, x.dtype), min(settings.threads(), rows)
+    channels, y = x.shape[-1], np.empty_like(x)
+    inverse, period, shares = np.zeros(channels), _period(channels, x.dtype), settings.threads()
     weight = np.ones(channels, x.dtype) if w is None else w
     bias = np.zeros(channels, x.dtype) if b is None else b
     vectors = (np.ascontiguousarray(a) for a in (mean, variance, weight, bias))
-    with scratch(max(1, shares) * padded, x.dtype) as scale:
-        normalise_eval_kernel(shares, flat(x), *map(flat, vectors), eps, flat(y), inverse, scale, shares, rows,
-                              channels, padded)  # fmt: skip
+    if y.size:
+        buffer = np.empty(3 * shares * period, x.dtype)
+        normalise_eval_kernel(shares, flat(x), *map(flat, vectors), eps, flat(y), inverse, buffer, shares,
+                              _block(period), channels, period)  # fmt: skip
     return channels_back(y), (x, mean, inverse, w, b is not None)
 
 
@@ -173,12 +238,21 @@ def batch_norm_eval_backward(dy: Array, cache: Any, needs: Needs = (True, True, 
 
 def _normalised(x: Array, halves: tuple[Array, Array], inverse: Array, w: Array | None, b: Array | None) -> Array:
     """Return w · (x − μ) · inverse + b for x of (N, …, C); μ is the sum of two numbers."""
-    channels, y = x.shape[-1], np.empty_like(x)
+    y = np.empty_like(x)
     scale = inverse if w is None else inverse * w
-    bias = np.zeros(channels) if b is None else b
-    constants = (flat(a.astype(x.dtype, order="C", copy=False)) for a in (*halves, scale, bias))
-    normalise_kernel(math.prod(x.shape[:-1]), flat(x), *constants, flat(y), channels)
+    bias = np.zeros(x.shape[-1]) if b is None else b
+    _normalise(normalise_kernel, (*halves, scale, bias), (x,), y)
     return y
+
+
+def _normalise(run: Any, constants: tuple[Array, ...], arrays: tuple[Array, ...], y: Array) -> None:
+    """Run one of the two kernels with a buffer for each share."""
+    channels, dtype, shares = y.shape[-1], y.dtype, settings.threads()
+    period = _period(channels, dtype)
+    if y.size:
+        numbers = np.concatenate(constants).astype(dtype, copy=False)
+        buffer = np.empty(len(constants) * shares * period, dtype)
+        run(shares, *map(flat, arrays), numbers, flat(y), buffer, shares, _block(period), channels, period)
 
 
 def _halves(mean: Array, dtype: Any) -> tuple[Array, Array]:
@@ -189,24 +263,29 @@ def _halves(mean: Array, dtype: Any) -> tuple[Array, Array]:
 
 def _gradient_sums(dy: Array, x: Array, mean: Array, inverse: Array) -> tuple[Array, Array]:
     """Return Σ dy and Σ dy · x̂ of each channel."""
-    count, channels = math.prod(x.shape[:-1]), x.shape[-1]
-    origin = np.zeros(_padded(channels, x.dtype))
-    origin[:channels] = mean
-    total, products = _sums(gradient_sums_kernel, x.dtype, count, channels, flat(dy), flat(x), origin)
+    total, products = _sums(gradient_sums_kernel, math.prod(x.shape[:-1]), mean, dy, x)
     return total, products * inverse
 
 
-def _sums(sums_kernel: Any, dtype: Any, rows: int, channels: int, *arrays: Array) -> Array:
+def _sums(sums_kernel: Any, rows: int, origin: Array, *arrays: Array) -> Array:
     """Return the two sums of each channel that a kernel takes in pieces."""
-    padded, pieces = _padded(channels, dtype), min(PIECES, -(-rows // 256))
-    sums = np.zeros((pieces, 2, padded))
-    sums_kernel(pieces, *arrays, flat(sums), pieces, _block(channels), rows, channels, padded)
-    return sums.sum(axis=0)[:, :channels]
+    channels, pieces = len(origin), min(PIECES, -(-rows // 256))
+    period = _period(channels, arrays[0].dtype)
+    sums = np.zeros((pieces, 2, period))
+    origin = np.resize(origin, period).astype(np.float64, copy=False)
+    sums_kernel(pieces, *map(flat, arrays), origin, flat(sums), pieces, _block(period), period)
+    pixels = period // max(1, channels)
+    return sums[:, :, : pixels * channels].reshape(pieces, 2, pixels, channels).sum(axis=(0, 2))
 
 
-def _block(channels: int) -> int:
-    """Return how many rows are summed in registers, channels by channels."""
-    return max(2, BLOCK // max(1, channels))
+def _period(channels: int, dtype: Any) -> int:
+    """Return after how many numbers whole pixels end where whole registers end."""
+    return math.lcm(max(1, channels), lanes_of(dtype))
+
+
+def _block(period: int) -> int:
+    """Return for how many periods the constants or sums of a register stay there."""
+    return max(2, BLOCK // period)
 
 
 def _padded(channels: int, dtype: Any) -> int:
