@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from minicnn.cpu import conv, narrow
+from minicnn.cpu.vectors import lanes_of
 
 from .test_conv import check, normal, shapes
 
@@ -41,6 +42,7 @@ def test_bands_and_blocks_of_the_reduction():
     check(3, 3, 70, 41, 150, (5, 5), (2, 2), padding=((2, 2), (2, 2)))
 
 
+@pytest.mark.skipif(lanes_of(np.float32) == 1, reason="a register of one number has no empty lanes")
 def test_it_runs_where_few_filters_meet_many_channels(monkeypatch):
     called: list[str] = []
 
