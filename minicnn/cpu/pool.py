@@ -23,7 +23,7 @@ from ..layout import from_nhwc, nhwc
 from ..ops.pool import adaptive_windows, avg_pool2d_divisor
 from .registers import load, store
 from .threads import flat, kernel
-from .vectors import I32, I64, lane_mask, lanes, splat, vfill, vzero
+from .vectors import I32, I64, lane_mask, lanes, splat, vfill, vload, vstore, vzero
 
 Array = Any
 Pair = tuple[int, int]
@@ -136,7 +136,8 @@ def _won(typingctx: Any, v: Any, taps: Any, index: Any, tap: Any, n: Any) -> Any
 @kernel
 def max_kernel(first, end, x, y, winner, rows, columns, image, output, channels, width, down, right):
     """y and the number i · width + j of the tap that won."""
-    (h, w), (oh, ow) = image, output
+    (h, w), (oh, ow), L = image, output, lanes(x)
+    pairs = channels - channels % (2 * L)  # two registers at once: one waits seven cycles for each comparison
     for piece in range(first, end):
         number, p = piece // oh, piece % oh
         top, high, first_i = rows[3 * p], rows[3 * p + 1], rows[3 * p + 2]
@@ -144,17 +145,33 @@ def max_kernel(first, end, x, y, winner, rows, columns, image, output, channels,
             left, broad, first_j = columns[3 * q], columns[3 * q + 1], columns[3 * q + 2]
             start = ((number * h + top) * w + left) * channels
             out = (piece * ow + q) * channels
-            for c in range(0, channels, lanes(x)):
+            for c in range(0, pairs, 2 * L):
+                highest = highest_2 = vfill(x, -np.inf)
+                won = won_2 = vfill(x, first_i * width + first_j)  # all are −inf: the first pixel
+                for i in range(high):
+                    tap = vfill(x, (first_i + i) * width + first_j)
+                    at = start + i * down + c
+                    for j in range(broad):
+                        v, v_2 = vload(x, at + j * right), vload(x, at + j * right + L)
+                        won, won_2 = _pick(tap, won, v, highest), _pick(tap, won_2, v_2, highest_2)
+                        highest, highest_2 = _pick(v, highest, v, highest), _pick(v_2, highest_2, v_2, highest_2)
+                        tap = tap + 1
+                vstore(y, out + c, highest)
+                vstore(y, out + c + L, highest_2)
+                _store_taps(winner, out + c, won, L)
+                _store_taps(winner, out + c + L, won_2, L)
+            for c in range(pairs, channels, L):
                 n = channels - c
                 highest = vfill(x, -np.inf)
-                won = vfill(x, first_i * width + first_j)  # all are −inf: the first pixel
+                won = vfill(x, first_i * width + first_j)
                 for i in range(high):
-                    tap = (first_i + i) * width + first_j
+                    tap = vfill(x, (first_i + i) * width + first_j)
                     at = start + i * down + c
                     for j in range(broad):
                         v = load(x, at + j * right, n)
-                        won = _pick(vfill(x, tap + j), won, v, highest)
+                        won = _pick(tap, won, v, highest)
                         highest = _pick(v, highest, v, highest)
+                        tap = tap + 1
                 store(y, out + c, highest, n)
                 _store_taps(winner, out + c, won, n)
 
@@ -162,29 +179,35 @@ def max_kernel(first, end, x, y, winner, rows, columns, image, output, channels,
 @kernel
 def max_backward_kernel(first, end, dy, winner, dx, rows, columns, image, output, channels, width):
     """Each pixel's sum of dy over the windows it has won."""
-    (h, w), (oh, ow) = image, output
+    (h, w), (oh, ow), L = image, output, lanes(dx)
+    pairs = channels - channels % (2 * L)
     for piece in range(first, end):
         number, row = piece // h, piece % h
+        above, below = rows[row], rows[row + 1]
         for column in range(w):
             out = (piece * w + column) * channels
-            fresh = True
-            for a in range(rows[row], rows[row + 1]):
-                p, i = rows[h + 1 + 2 * a], rows[h + 2 + 2 * a]
-                for b in range(columns[column], columns[column + 1]):
-                    q, j = columns[w + 1 + 2 * b], columns[w + 2 + 2 * b]
-                    at, tap = ((number * oh + p) * ow + q) * channels, i * width + j
-                    if fresh:
-                        for c in range(0, channels, lanes(dx)):
-                            n = channels - c
-                            store(dx, out + c, _won(load(dy, at + c, n), winner, at + c, tap, n), n)
-                    else:
-                        for c in range(0, channels, lanes(dx)):
-                            n = channels - c
-                            more = _won(load(dy, at + c, n), winner, at + c, tap, n)
-                            store(dx, out + c, load(dx, out + c, n) + more, n)
-                    fresh = False
-            if fresh:
-                vzero(dx, out, channels)
+            before, behind = columns[column], columns[column + 1]
+            for c in range(0, pairs, 2 * L):
+                total = total_2 = vfill(dx, 0)
+                for a in range(above, below):
+                    p, i = rows[h + 1 + 2 * a], rows[h + 2 + 2 * a]
+                    for b in range(before, behind):
+                        q, j = columns[w + 1 + 2 * b], columns[w + 2 + 2 * b]
+                        at, tap = ((number * oh + p) * ow + q) * channels + c, i * width + j
+                        total = total + _won(vload(dy, at), winner, at, tap, L)
+                        total_2 = total_2 + _won(vload(dy, at + L), winner, at + L, tap, L)
+                vstore(dx, out + c, total)
+                vstore(dx, out + c + L, total_2)
+            for c in range(pairs, channels, L):
+                n = channels - c
+                total = vfill(dx, 0)
+                for a in range(above, below):
+                    p, i = rows[h + 1 + 2 * a], rows[h + 2 + 2 * a]
+                    for b in range(before, behind):
+                        q, j = columns[w + 1 + 2 * b], columns[w + 2 + 2 * b]
+                        at = ((number * oh + p) * ow + q) * channels + c
+                        total = total + _won(load(dy, at, n), winner, at, i * width + j, n)
+                store(dx, out + c, total, n)
 
 
 @kernel
