@@ -2,8 +2,9 @@
 
 A window is a range of taps along each axis. Which of them lie in the image is worked out once per shape, in
 Python, and read from a table by the kernels. So one kernel serves every stride, padding, dilation, `ceil_mode`,
-and adaptive pooling. Backward asks from the other side: each pixel adds up the windows that it is in, and so
-is written by one thread, without anybody having set it to zero before.
+and adaptive pooling. Backward asks from the other side, row by row: each row of the image looks up the rows of windows
+that it is in, and they add to it while it is in the first cache. So every pixel is written by one thread, and goes to
+memory once.
 
 What limits it: memory, that is to read the input once and to write the output once.
 """
@@ -177,37 +178,28 @@ def max_kernel(first, end, x, y, winner, rows, columns, image, output, channels,
 
 
 @kernel
-def max_backward_kernel(first, end, dy, winner, dx, rows, columns, image, output, channels, width):
-    """Each pixel's sum of dy over the windows it has won."""
+def max_backward_kernel(first, end, dy, winner, dx, rows, columns, image, output, channels, width, right):
+    """Each pixel's sum of dy over the windows it has won: a row's windows give to its pixels, one after the other."""
     (h, w), (oh, ow), L = image, output, lanes(dx)
-    pairs = channels - channels % (2 * L)
+    whole = channels - channels % L
+    n = channels - whole
     for piece in range(first, end):
         number, row = piece // h, piece % h
-        above, below = rows[row], rows[row + 1]
-        for column in range(w):
-            out = (piece * w + column) * channels
-            before, behind = columns[column], columns[column + 1]
-            for c in range(0, pairs, 2 * L):
-                total = total_2 = vfill(dx, 0)
-                for a in range(above, below):
-                    p, i = rows[h + 1 + 2 * a], rows[h + 2 + 2 * a]
-                    for b in range(before, behind):
-                        q, j = columns[w + 1 + 2 * b], columns[w + 2 + 2 * b]
-                        at, tap = ((number * oh + p) * ow + q) * channels + c, i * width + j
-                        total = total + _won(vload(dy, at), winner, at, tap, L)
-                        total_2 = total_2 + _won(vload(dy, at + L), winner, at + L, tap, L)
-                vstore(dx, out + c, total)
-                vstore(dx, out + c + L, total_2)
-            for c in range(pairs, channels, L):
-                n = channels - c
-                total = vfill(dx, 0)
-                for a in range(above, below):
-                    p, i = rows[h + 1 + 2 * a], rows[h + 2 + 2 * a]
-                    for b in range(before, behind):
-                        q, j = columns[w + 1 + 2 * b], columns[w + 2 + 2 * b]
-                        at = ((number * oh + p) * ow + q) * channels + c
-                        total = total + _won(load(dy, at, n), winner, at, i * width + j, n)
-                store(dx, out + c, total, n)
+        line = piece * w * channels
+        vzero(dx, line, w * channels)
+        for a in range(rows[row], rows[row + 1]):
+            p, i = rows[h + 1 + 2 * a], rows[h + 2 + 2 * a]
+            for q in range(ow):
+                left, broad, first_j = columns[3 * q], columns[3 * q + 1], columns[3 * q + 2]
+                at, out = ((number * oh + p) * ow + q) * channels, line + left * channels
+                for j in range(broad):
+                    tap, to = i * width + first_j + j, out + j * right
+                    for c in range(0, whole, L):
+                        more = _won(vload(dy, at + c), winner, at + c, tap, L)
+                        vstore(dx, to + c, vload(dx, to + c) + more)
+                    if n > 0:
+                        more = _won(load(dy, at + whole, n), winner, at + whole, tap, n)
+                        store(dx, to + whole, load(dx, to + whole, n) + more, n)
 
 
 @kernel
@@ -236,28 +228,24 @@ def average_kernel(first, end, x, y, divisor, rows, columns, image, output, chan
 @kernel
 def average_backward_kernel(first, end, dy, dx, share, rows, columns, image, output, channels):
     """Each pixel's sum of dy · share over the windows it is in."""
-    (h, w), (oh, ow) = image, output
+    (h, w), (oh, ow), L = image, output, lanes(dx)
+    whole = channels - channels % L
+    n = channels - whole
     for piece in range(first, end):
         number, row = piece // h, piece % h
-        for column in range(w):
-            out = (piece * w + column) * channels
-            fresh = True
-            for a in range(rows[row], rows[row + 1]):
-                p = rows[h + 1 + 2 * a]
-                for b in range(columns[column], columns[column + 1]):
-                    q = columns[w + 1 + 2 * b]
-                    at, rate = ((number * oh + p) * ow + q) * channels, vfill(dx, share[p * ow + q])
-                    if fresh:
-                        for c in range(0, channels, lanes(dx)):
-                            n = channels - c
-                            store(dx, out + c, load(dy, at + c, n) * rate, n)
-                    else:
-                        for c in range(0, channels, lanes(dx)):
-                            n = channels - c
-                            store(dx, out + c, load(dx, out + c, n) + load(dy, at + c, n) * rate, n)
-                    fresh = False
-            if fresh:
-                vzero(dx, out, channels)
+        line = piece * w * channels
+        vzero(dx, line, w * channels)
+        for a in range(rows[row], rows[row + 1]):
+            p = rows[h + 1 + 2 * a]
+            for q in range(ow):
+                left, broad = columns[3 * q], columns[3 * q + 1]
+                at, rate = ((number * oh + p) * ow + q) * channels, vfill(dx, share[p * ow + q])
+                for j in range(broad):
+                    to = line + (left + j) * channels
+                    for c in range(0, whole, L):
+                        vstore(dx, to + c, vload(dx, to + c) + vload(dy, at + c) * rate)
+                    if n > 0:
+                        store(dx, to + whole, load(dx, to + whole, n) + load(dy, at + whole, n) * rate, n)
 
 
 # max_pool2d. The cache is the definition's, so max_pool2d_indices needs no twin.
@@ -279,10 +267,10 @@ def max_pool2d_forward(
 def max_pool2d_backward(dy: Array, cache: Any) -> Array:
     winner, image, kernel, stride, padding, dilation = cache
     n, oh, ow, c = winner.shape
-    rows, columns = map(memberships, zip(image, (oh, ow), kernel, stride, padding, dilation))
+    axes = tuple(zip(image, (oh, ow), kernel, stride, padding, dilation))
     dx = np.empty((n, *image, c), dy.dtype)
-    arrays = (flat(nhwc(dy)), flat(winner), flat(dx))
-    max_backward_kernel(n * image[0], *arrays, rows, columns, image, (oh, ow), c, kernel[1])
+    arrays = (flat(nhwc(dy)), flat(winner), flat(dx), memberships(axes[0]), windows(axes[1]))
+    max_backward_kernel(n * image[0], *arrays, image, (oh, ow), c, kernel[1], dilation[1] * c)
     return from_nhwc(dx)
 
 
@@ -334,5 +322,5 @@ def _average_backward(dy: Array, shape: tuple[int, ...], output: Pair, axes: tup
     n, c, h, w = shape
     dx = np.empty((n, h, w, c), dy.dtype)
     arrays = (flat(nhwc(dy)), flat(dx), (1 / divisor.reshape(-1)).astype(dy.dtype))
-    average_backward_kernel(n * h, *arrays, *map(memberships, axes), (h, w), output, c)
+    average_backward_kernel(n * h, *arrays, memberships(axes[0]), windows(axes[1]), (h, w), output, c)
     return from_nhwc(dx)

@@ -101,11 +101,11 @@ def test_nothing_outside_the_results_is_written(channels: int) -> None:
     x = flat(np.ascontiguousarray(images(channels, np.float32, n=1).transpose(0, 2, 3, 1)))
     dy, size, image = np.ones(oh * ow * channels, np.float32), oh * ow * channels, h * w * channels
     axes = ((h, oh, 2, 2, 0, 1), (w, ow, 2, 2, 0, 1))
-    forward, backward = list(map(cpu.windows, axes)), list(map(cpu.memberships, axes))
+    forward, backward = list(map(cpu.windows, axes)), [cpu.memberships(axes[0]), cpu.windows(axes[1])]
     winner = guarded(size, np.uint8)
     step = (w * channels, channels)
     cpu.max_kernel(oh, x, guarded(size), winner, *forward, (h, w), (oh, ow), channels, 2, *step)
-    cpu.max_backward_kernel(h, dy, winner, guarded(image), *backward, (h, w), (oh, ow), channels, 2)
+    cpu.max_backward_kernel(h, dy, winner, guarded(image), *backward, (h, w), (oh, ow), channels, 2, channels)
     numbers = np.full(oh * ow, 4, np.float32)
     cpu.average_kernel(oh, x, guarded(size), numbers, *forward, (h, w), (oh, ow), channels)
     cpu.average_backward_kernel(h, dy, guarded(image), numbers, *backward, (h, w), (oh, ow), channels)
