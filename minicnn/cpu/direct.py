@@ -411,7 +411,6 @@ class GradientSizes(NamedTuple):
     bands: int  # per image
     band: int  # rows of pixels per band
     pixel: int  # numbers from one pixel to the next where x is read
-    inside: int  # 1: no pixel has a tap in the padding, x is read where it is
     in_place: int  # 1: a pixel of dy is one row of a panel, dy is read where it is
     pixel_splits: int
     tile_splits: int
@@ -434,25 +433,23 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     R, width = taps_rows(T * Cg, V), V * lanes_of(s.dtype)
     panels, tiles = -(-Og // width), -(-T * Cg // R)
     split = apart(Cg, s.groups, T, s.dtype)
-    reach = (OH - 1) * s.stride[0] + bottom, (OW - 1) * s.stride[1] + right
-    inside = not split and top >= 0 and left >= 0 and reach[0] < s.H and reach[1] < s.W
-    buffer_width, span = s.W if inside else reach[1] - left + 1, bottom - top + 1
+    buffer_width, span = (OW - 1) * s.stride[1] + right - left + 1, bottom - top + 1
     pixel = Cg if split else s.C
     offsets = [((y - top) * buffer_width + x - left) * pixel + c for y, x, _ in taps for c in range(Cg)]
     offsets += offsets[:1] * (tiles * R - T * Cg)
 
     # Splitting pixels needs a second set of sums, splitting tiles a second copy of x and mostly of dy.
-    copies = (0 if inside else s.N * s.H * s.W * s.C) + s.N * OH * OW * s.O
+    copies = s.N * s.H * s.W * s.C + s.N * OH * OW * s.O
     by_tiles = s.groups * panels * tiles >= 2 * n_threads and 3 * s.groups * panels * tiles * R * width > copies
     images, band = _gradient_blocks(s, width, 1 if by_tiles else n_threads)
     bands = -(-OH // band)
     sizes = GradientSizes(
         s.N, s.H, s.W, s.C, OH, OW, s.O, s.groups, panels, width, R, tiles, top, left, buffer_width, *s.stride, span,
-        images, bands, band, pixel, int(inside), int(s.groups == 1 and width == s.O),
+        images, bands, band, pixel, int(s.groups == 1 and width == s.O),
         1 if by_tiles else min(n_threads, -(-s.N // images) * bands), n_threads if by_tiles else 1)  # fmt: skip
     return GradientPlan(
         sizes, np.array(offsets), V,
-        0 if inside else images * ((band - 1) * s.stride[0] + span) * buffer_width * s.C + SLACK,
+        images * ((band - 1) * s.stride[0] + span) * buffer_width * s.C + SLACK,
         images * band * OW)  # fmt: skip
 
 
@@ -497,7 +494,6 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, offsets, zeros, sums,
     """A share adds its pixels to its tiles of its own sums[panel][tap][channel][width]."""
     Og, Cg, L = s.O // s.groups, s.C // s.groups, lanes(x)
     units, jobs = s.groups * s.panels * s.tiles, (s.N + s.images - 1) // s.images * s.bands
-    source = x if s.inside else buffer
     panel = dy if s.in_place else packed
     for share in range(first, end):
         pixel_split, tile_split = share // s.tile_splits, share % s.tile_splits
@@ -509,13 +505,10 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, offsets, zeros, sums,
             q0, n0 = job % s.bands * s.band, job // s.bands * s.images
             rows, images = min(s.band, s.OH - q0), min(s.images, s.N - n0)
             high, count, row0 = (rows - 1) * s.SH + s.span, images * rows * s.OW, q0 * s.SH + s.top
-            if s.inside:
-                a0, image = ((n0 * s.H + row0) * s.W + s.left) * s.C, s.H * s.W * s.C
-            else:
-                a0, image = share * buffer_size, high * s.buffer_width * s.C
-                for n in range(images):
-                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, row0, high, s.left,
-                              s.buffer_width, buffer, a0 + n * image)  # fmt: skip
+            a0, image = share * buffer_size, high * s.buffer_width * s.C
+            for n in range(images):
+                copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, row0, high, s.left, s.buffer_width,
+                          buffer, a0 + n * image)  # fmt: skip
             group = Cg if s.pixel == s.C else high * s.buffer_width * s.pixel
             if count != made:  # else the pixels lie as in the job before
                 made = 0
@@ -537,7 +530,7 @@ def _weight_gradient_kernel(first, end, address, x, dy, s, offsets, zeros, sums,
                                     b0 + v, s.width)  # fmt: skip
                     if tile0 == 0:
                         _add_pixels(panel, b0 + v, s.width, count, db, db0 + gp * s.width + v)
-                taps_tiles(address, source, a0 + g * group, tables, rows0, count, offsets, tile0 * s.R, count_tiles,
+                taps_tiles(address, buffer, a0 + g * group, tables, rows0, count, offsets, tile0 * s.R, count_tiles,
                             panel, b0, s.width, sums, sums0 + (gp * s.tiles + tile0) * s.R * s.width, zeros,
                             job > first_job)  # fmt: skip
                 unit += count_tiles

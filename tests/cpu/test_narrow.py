@@ -51,9 +51,9 @@ def test_it_runs_where_few_filters_meet_many_channels(monkeypatch):
 
     for name in PASSES:
         monkeypatch.setattr(narrow, name, noted(name, getattr(narrow, name)))
-    check(2, 64, 20, 20, 2, (3, 3))
+    check(2, 64, 20, 20, 2, (3, 3), padding=((1, 1), (1, 1)))
     assert called == ["forward", "weight_gradient"]
-    check(2, 2, 20, 20, 64, (3, 3))
+    check(2, 2, 20, 20, 64, (3, 3), padding=((1, 1), (1, 1)))
     assert called == ["forward", "weight_gradient", "input_gradient"]
     check(2, 40, 9, 9, 40, (3, 3), dilation=(2, 2))
     check(2, 64, 20, 20, 2, (1, 1))
