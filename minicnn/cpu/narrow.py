@@ -26,7 +26,7 @@ from .direct import REDUCTION, SLACK, Shape, copy_band, forward_parts, input_gra
 from .kept_weights import packed
 from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, rows_tiles, taps_rows, taps_tiles, tile
 from .threads import flat, kernel, scratch
-from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vzero
+from .vectors import lanes, lanes_of, vcopy, vfill, vload, vload_part, vstore, vstore_part, vzero
 
 Array = Any
 
@@ -264,6 +264,7 @@ class GradientPlan(NamedTuple):
     offsets: Array
     V: int
     sums: int
+    near: int  # numbers of x in one job
     buffer: int
     patches: int
     pixels: int  # of one part in one job, at most
@@ -304,8 +305,8 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     offsets = [*range(Cg)] + [0] * (tiles * R - Cg)
     return GradientPlan(
         sizes, np.array(table, np.int64), [[t[2] for t in p.taps] for p in parts], np.array([*segments, 0]),
-        np.array(offsets), V, sums, (band + span - 1) * buffer_width * s.O + SLACK,
-        band * columns * -(-most // width) * width + SLACK, band * columns, cost < 0.85 * direct)  # fmt: skip
+        np.array(offsets), V, sums, band * s.stride[0] * s.W * s.C + SLACK,
+        (band + span - 1) * buffer_width * s.O + SLACK, band * columns * -(-most // width) * width + SLACK, band * columns, cost < 0.85 * direct)  # fmt: skip
 
 
 def gradient_wins(s: Shape) -> bool:
@@ -315,11 +316,13 @@ def gradient_wins(s: Shape) -> bool:
 
 @kernel
 def _weight_gradient_kernel(first, end, address, shares, jobs, x, dy, s, parts, segments, offsets, zeros, sums,
-                            sums_size, db, buffer, buffer_size, patches, patches_size, tables, tables_size):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+                            sums_size, db, near, near_size, buffer, buffer_size, patches, patches_size, tables,
+                            tables_size):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """Jobs (image and band) → groups → parts: what the taps find in dy becomes a panel; then its tiles."""
     Cg, Og, L = s.C // s.groups, s.O // s.groups, lanes(x)
     for share in range(first, end):
         b0, rows0, patches0, sums0 = share * buffer_size, share * tables_size, share * patches_size, share * sums_size
+        near0 = share * near_size
         vzero(patches, patches0, patches_size)  # lanes that stay empty must be numbers: others are slow
         vzero(sums, sums0, sums_size)
         for job in range(share * jobs // shares, (share + 1) * jobs // shares):
@@ -327,13 +330,16 @@ def _weight_gradient_kernel(first, end, address, shares, jobs, x, dy, s, parts, 
             high = s.band + s.span - 1
             copy_band(dy, n * s.OH * s.OW * s.O, s.OH, s.OW, s.O, Og, q0 + s.top, high, s.left, s.buffer_width,
                       buffer, b0)  # fmt: skip
+            # A copy of x's rows: each tile reads a few channels of all pixels, twice as slow from far away.
+            x_rows = min(s.band * s.SH, s.H - q0 * s.SH)
+            vcopy(x, (n * s.H + q0 * s.SH) * s.W * s.C, near, near0, x_rows * s.W * s.C)
             for i in range(0, len(parts), 9):
                 y0, x0, rows, columns, segment0 = parts[i], parts[i + 1], parts[i + 2], parts[i + 3], parts[i + 4]
                 n_segments, length, panels, part0 = parts[i + 5], parts[i + 6], parts[i + 7], parts[i + 8]
                 step, count = panels * s.width, 0
                 for q in range(q0, min(q0 + s.band, rows)):
                     for r in range(columns):
-                        tables[rows0 + count] = ((n * s.H + y0 + q * s.SH) * s.W + x0 + r * s.SW) * s.C
+                        tables[rows0 + count] = (((q - q0) * s.SH + y0) * s.W + x0 + r * s.SW) * s.C
                         count += 1
                 for g in range(s.groups):
                     target = patches0
@@ -346,7 +352,7 @@ def _weight_gradient_kernel(first, end, address, shares, jobs, x, dy, s, parts, 
                                 target += length
                             target += step - n_segments * length
                     for p in range(panels):
-                        taps_tiles(address, x, g * Cg, tables, rows0, count, offsets, 0, s.tiles, patches,
+                        taps_tiles(address, near, near0 + g * Cg, tables, rows0, count, offsets, 0, s.tiles, patches,
                                    patches0 + p * s.width, step, sums,
                                    sums0 + part0 + (g * panels + p) * s.tiles * s.R * s.width, zeros, 1)  # fmt: skip
         pixels, db0 = jobs // s.bands * s.OH * s.OW, share * (s.O + L)
@@ -371,12 +377,13 @@ def weight_gradient(x: Array, dy: Array, s: Shape) -> tuple[Array, Array]:
     with (
         scratch(shares * p.sums, s.dtype) as sums,
         scratch(shares * p.buffer, s.dtype) as buffer,
+        scratch(shares * p.near, s.dtype) as near,
         scratch(shares * p.patches, s.dtype) as patches,
         scratch(shares * p.pixels, np.int64) as tables,
     ):
         _weight_gradient_kernel(shares, tile("taps", p.V, s.dtype, z.R), shares, jobs, flat(x), flat(dy), z, p.parts,
-                                p.segments, p.offsets, np.zeros(z.width, s.dtype), sums, p.sums, db.reshape(-1),
-                                buffer, p.buffer, patches, p.patches, tables, p.pixels)  # fmt: skip
+                                p.segments, p.offsets, np.zeros(z.width, s.dtype), sums, p.sums, db.reshape(-1), near,
+                                p.near, buffer, p.buffer, patches, p.patches, tables, p.pixels)  # fmt: skip
         found = sums.reshape(shares, p.sums)
         for positions, (panels, at) in zip(p.positions, p.parts.reshape(-1, 9)[:, 7:]):
             part = found[:, at : at + s.groups * panels * z.tiles * z.R * z.width]
