@@ -306,7 +306,8 @@ def gradient_plan(s: Shape, n_threads: int) -> GradientPlan:
     return GradientPlan(
         sizes, np.array(table, np.int64), [[t[2] for t in p.taps] for p in parts], np.array([*segments, 0]),
         np.array(offsets), V, sums, band * s.stride[0] * s.W * s.C + SLACK,
-        (band + span - 1) * buffer_width * s.O + SLACK, band * columns * -(-most // width) * width + SLACK, band * columns, cost < 0.85 * direct)  # fmt: skip
+        (band + span - 1) * buffer_width * s.O + SLACK, band * columns * -(-most // width) * width + SLACK,
+        band * columns, cost < 0.85 * direct)  # fmt: skip
 
 
 def gradient_wins(s: Shape) -> bool:
