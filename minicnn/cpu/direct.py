@@ -11,12 +11,13 @@ The input gradient is the same loop over dy with C and O exchanged. With stride 
 only every SH-th filter row, so the pixels fall into SH · SW classes, each a small dense convolution with its
 own taps: no multiplication by inserted zeros. A *part* is one such class; the forward pass has one part.
 
-The weight gradient multiplies, for each run, the pixels' inputs with their dy: the 'outer' tile.
+The weight gradient multiplies each pixel's inputs, one row of the tile for each tap and channel, with its dy: the
+'taps' tile. dy is packed into panels, unless its pixels already are the rows of one.
 
 Shares: (images × bands) are split over threads, and also the panels of filters if there are too few pixels.
 What limits it: the tile's speed (see `microkernel.py`) where C·O is large; the copy where C·O is small; the
 packing of the weights where there are few pixels (one image, 7 × 7 × 512). Few filters per group (below one
-register) leave lanes empty; `depthwise.py` takes the case of one filter per channel.
+register) leave lanes empty: `narrow.py` takes the cases where that costs much, `depthwise.py` one filter per channel.
 """
 
 from __future__ import annotations
