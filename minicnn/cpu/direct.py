@@ -226,37 +226,42 @@ def _shares(N: int, rows: int, columns: int, panels: int, n_threads: int) -> tup
 # Kernels
 
 
+@part
+def pack_block(w, source, n, column_step, k_step, count, order, K, out, target, width, spare, square):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """out[(tap·K + k)·width + column] = w[column, k, position] of `count` k and the first n columns of a vector."""
+    T, L = len(order), lanes(w)
+    joined = k_step == T  # all positions of all k follow each other
+    for k in range(1 if joined else count):
+        length = count * T if joined else T
+        if column_step == 1 and not joined:
+            vstore(out, target + k * width, vload_part(w, source + k * k_step, n))  # 1 × 1, columns are neighbours
+            continue
+        for e in range(0, length, L):
+            m = min(L, length - e)
+            for j in range(n):
+                vstore(spare, square + j * L, vload_part(w, source + k * k_step + j * column_step + e, m))
+            for j in range(n, L):
+                vstore(spare, square + j * L, vfill(spare, 0))
+            vtranspose(spare, square)
+            for i in range(m):
+                tap = order[(e + i) % T]
+                if tap >= 0:
+                    vstore(out, target + (tap * K + k + (e + i) // T) * width, vload(spare, square + i * L))
+
+
 @kernel
 def pack_kernel(first, end, w, width, panels, K, columns, group_step, column_step, k_step, order, taps, out, out0,
                 spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """out[group][panel][tap][k][width] from w[group, column, k, position]; a piece is 16 k of a panel."""
-    blocks, T, L = (K + 15) // 16, len(order), lanes(w)
-    joined = k_step == T  # all positions of all k follow each other
+    blocks, L = (K + 15) // 16, lanes(w)
     for piece in range(first, end):
         gp, k0 = piece // blocks, piece % blocks * 16
-        k1 = min(k0 + 16, K)
-        base, square = out0 + gp * taps * K * width, piece * L * L
+        base = out0 + (gp * taps * K + k0) * width
         for v in range(0, width, L):
             column = gp % panels * width + v
-            n = min(max(columns - column, 0), L)
-            for k in range(k0, k0 + 1 if joined else k1):
-                source = gp // panels * group_step + column * column_step + k * k_step
-                length = (k1 - k0) * T if joined else T
-                if column_step == 1 and not joined:
-                    vstore(out, base + k * width + v, vload_part(w, source, n))  # 1 × 1, columns are neighbours
-                    continue
-                for e in range(0, length, L):
-                    m = min(L, length - e)
-                    for j in range(n):
-                        vstore(spare, square + j * L, vload_part(w, source + j * column_step + e, m))
-                    for j in range(n, L):
-                        vstore(spare, square + j * L, vfill(spare, 0))
-                    vtranspose(spare, square)
-                    for i in range(m):
-                        tap = order[(e + i) % T]
-                        if tap >= 0:
-                            target = base + (tap * K + k + (e + i) // T) * width + v
-                            vstore(out, target, vload(spare, square + i * L))
+            source = gp // panels * group_step + column * column_step + k0 * k_step
+            pack_block(w, source, min(max(columns - column, 0), L), column_step, k_step, min(16, K - k0), order, K, out,
+                       base + v, width, spare, piece * L * L)  # fmt: skip
 
 
 @part

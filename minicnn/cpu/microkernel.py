@@ -231,9 +231,9 @@ def rows_tiles(address, a, ai, rows, ri, count, segments, si, n_segments, length
 
 
 @part
-def outer_tiles(address, a, ai, rows, ri, length, count, b, bi, c, ci):  # type: ignore[no-untyped-def]  # a body
-    """`count` tiles: C panel += Σ over k < length of a[rows[k] : rows[k] + count·R] ⊗ panel[k]."""
-    _call(address, a, ai, rows, ri, count, rows, ri, 0, length, b, bi, c, ci, rows, ri, 0, b, bi, 1)
+def outer_tiles(address, a, ai, rows, ri, length, count, b, bi, c, ci, zeros, add):  # type: ignore[no-untyped-def]  # a body
+    """`count` tiles: C panel = (C if add else 0) + Σ over k < length of a[rows[k] : rows[k] + count·R] ⊗ panel[k]."""
+    _call(address, a, ai, rows, ri, count, rows, ri, 0, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add)
 
 
 @part

@@ -38,7 +38,7 @@ from .direct import Shape, pack_kernel
 from .kept_weights import packed
 from .microkernel import TILE_ROWS, choose_vectors, outer_tiles, rows_tiles, tile
 from .threads import flat, kernel, part, scratch
-from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vzero
+from .vectors import lanes, lanes_of, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
 
 Array = Any
 
@@ -241,6 +241,41 @@ def transform_input(x, q0, count, s, v, v0, spare, spare0):  # type: ignore[no-u
 # Forward and input gradient
 
 
+@part
+def transform_filters(packed, at, row, K, u, u0, u_step, spare, g0):  # type: ignore[no-untyped-def]  # a body
+    """u[36 positions] = G g Gᵀ of one vector of filters; `row` from one tap to the next."""
+    L = lanes(packed)
+    for j in range(K):
+        filter_pass(packed, at + j * row, K * row, spare, g0 + j * L, K * L, K)
+    for i in range(6):
+        filter_pass(spare, g0 + K * i * L, L, u, u0 + 6 * i * u_step, u_step, K)
+
+
+@part
+def transform_output(m, m0, m_step, M, spare, spare0):  # type: ignore[no-untyped-def]  # a body
+    """spare[36 + 4 i + j] = pixel (i, j) of Aᵀ m A of one tile's vector."""
+    L = lanes(m)
+    for j in range(6):
+        output_pass(m, m0 + j * m_step, 6 * m_step, spare, spare0 + j * L, 6 * L, M)
+    for i in range(M):
+        output_pass(spare, spare0 + 6 * i * L, L, spare, spare0 + (36 + 4 * i) * L, L, M)
+
+
+@part
+def store_block(spare, spare0, bias, y, n, row, column, s, c):  # type: ignore[no-untyped-def]  # a body
+    """y of one tile's channels c … = what `transform_output` left, and the bias."""
+    L = lanes(y)
+    b = vload(bias, c)
+    for i in range(min(s.M, s.OH - row)):
+        for j in range(min(s.M, s.OW - column)):
+            target = ((n * s.OH + row + i) * s.OW + column + j) * s.O + c
+            value = vload(spare, spare0 + (36 + 4 * i + j) * L) + b
+            if c + L <= s.O:
+                vstore(y, target, value)
+            else:
+                vstore_part(y, target, value, s.O - c)
+
+
 @kernel
 def _filters_kernel(first, end, packed, s, u, spare):  # type: ignore[no-untyped-def]  # a body
     """u[36 positions][panel][C][width] = G g Gᵀ of packed[panel][tap][C][width]; a piece is a panel's channel."""
@@ -248,13 +283,9 @@ def _filters_kernel(first, end, packed, s, u, spare):  # type: ignore[no-untyped
     row = s.C * width
     for piece in range(first, end):
         p, k = piece // s.C, piece % s.C
-        g0 = piece * 6 * K * L  # vectors of G g
         for v in range(0, width, L):
-            at = (p * K * K * s.C + k) * width + v
-            for j in range(K):
-                filter_pass(packed, at + j * row, K * row, spare, g0 + j * L, K * L, K)
-            for i in range(6):
-                filter_pass(spare, g0 + K * i * L, L, u, piece * width + v + 6 * i * s.u_step, s.u_step, K)
+            transform_filters(packed, (p * K * K * s.C + k) * width + v, row, K, u, piece * width + v, s.u_step,
+                              spare, piece * 6 * K * L)  # fmt: skip
 
 
 @kernel
@@ -281,20 +312,8 @@ def _winograd_kernel(first, end, address, shares, x, s, u, bias, y, v, m, spare,
                 n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
                 row, column = t // s.tile_columns * s.M, t % s.tile_columns * s.M
                 for c in range(0, s.O, L):
-                    for j in range(6):
-                        output_pass(m, m0 + q * s.Op + c + j * s.m_step, 6 * s.m_step, spare, spare0 + j * L, 6 * L,
-                                    s.M)  # fmt: skip
-                    for i in range(s.M):
-                        output_pass(spare, spare0 + 6 * i * L, L, spare, spare0 + (36 + 4 * i) * L, L, s.M)
-                    b = vload(bias, c)
-                    for i in range(min(s.M, s.OH - row)):
-                        for j in range(min(s.M, s.OW - column)):
-                            target = ((n * s.OH + row + i) * s.OW + column + j) * s.O + c
-                            value = vload(spare, spare0 + (36 + 4 * i + j) * L) + b
-                            if c + L <= s.O:
-                                vstore(y, target, value)
-                            else:
-                                vstore_part(y, target, value, s.O - c)
+                    transform_output(m, m0 + q * s.Op + c, s.m_step, s.M, spare, spare0)
+                    store_block(spare, spare0, bias, y, n, row, column, s, c)
 
 
 def _convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool) -> Array:
@@ -347,8 +366,7 @@ def input_gradient(dy: Array, w: Array, s: Shape, b: Array | None = None) -> Arr
 
 
 @part
-def spread_block(dy, n, row, column, s, c, M, d, d0, spare, spare0):  # type: ignore[no-untyped-def]  # a body
-    """d[36 positions] = A dY Aᵀ of one tile's channels c …"""
+def _spread(dy, n, row, column, s, c, M, d, d0, spare, spare0):  # type: ignore[no-untyped-def]  # a body
     L = lanes(dy)
     load_block(dy, n, row, column, s.OH, s.OW, s.O, c, M, spare, spare0)
     for j in range(M):
@@ -357,8 +375,24 @@ def spread_block(dy, n, row, column, s, c, M, d, d0, spare, spare0):  # type: ig
         spread_pass(spare, spare0 + (36 + M * i) * L, L, d, d0 + 6 * i * s.m_step, s.m_step, M)
 
 
+@part
+def spread_block(dy, tile, s, c, d, d0, db, db0, spare, spare0):  # type: ignore[no-untyped-def]  # a body
+    """d[36 positions] = A dY Aᵀ of one tile's channels c …, and db += Σ dY."""
+    L = lanes(dy)
+    n, t = tile // (s.tile_rows * s.tile_columns), tile % (s.tile_rows * s.tile_columns)
+    row, column = t // s.tile_columns * s.M, t % s.tile_columns * s.M
+    if s.M == 4:  # constants, so that the compiler unrolls the loops: a quarter of the kernel's time
+        _spread(dy, n, row, column, s, c, 4, d, d0, spare, spare0)
+    else:
+        _spread(dy, n, row, column, s, c, 2, d, d0, spare, spare0)
+    total = vload(db, db0)
+    for pixel in range(s.M * s.M):  # which `_spread` has left there
+        total = total + vload(spare, spare0 + pixel * L)
+    vstore(db, db0, total)
+
+
 @kernel
-def _weight_gradient_kernel(first, end, address, shares, x, dy, s, rows, du, db, v, d, spare, v_rows):  # type: ignore[no-untyped-def]  # a body
+def _weight_gradient_kernel(first, end, address, shares, x, dy, s, rows, du, db, v, d, spare, v_rows, zeros):  # type: ignore[no-untyped-def]  # a body
     """A share adds its tiles' products to its own du[36 positions][panel][rows][width]."""
     L, width = lanes(x), s.Op // s.panels
     tiles = s.N * s.tile_rows * s.tile_columns
@@ -366,61 +400,66 @@ def _weight_gradient_kernel(first, end, address, shares, x, dy, s, rows, du, db,
     for share in range(first, end):
         v0, d0, spare0 = share * 36 * s.v_step, share * 36 * s.m_step, share * 72 * L
         du0, size = share * 36 * s.panels * rows * width, rows * width
-        vzero(du, du0, 36 * s.panels * size)
         vzero(db, share * s.Op, s.Op)
-        for chunk in range(share * chunks // shares, (share + 1) * chunks // shares):
+        first_chunk = share * chunks // shares
+        for chunk in range(first_chunk, (share + 1) * chunks // shares):
             q0 = chunk * s.T
             count = min(s.T, tiles - q0)
             transform_input(x, q0, count, s, v, v0, spare, spare0)
             for q in range(count):
-                n, t = (q0 + q) // (s.tile_rows * s.tile_columns), (q0 + q) % (s.tile_rows * s.tile_columns)
-                row, column = t // s.tile_columns * s.M, t % s.tile_columns * s.M
                 for c in range(0, s.O, L):
                     target = d0 + (c // width * s.T + q) * width + c % width
-                    if s.M == 4:  # constants, so that the compiler unrolls the loops: a quarter of this kernel's time
-                        spread_block(dy, n, row, column, s, c, 4, d, target, spare, spare0)
-                    else:
-                        spread_block(dy, n, row, column, s, c, 2, d, target, spare, spare0)
-                    at = share * s.Op + c
-                    total = vload(db, at)
-                    for pixel in range(s.M * s.M):  # which spread_block has left there
-                        total = total + vload(spare, spare0 + pixel * L)
-                    vstore(db, at, total)
+                    spread_block(dy, q0 + q, s, c, d, target, db, share * s.Op + c, spare, spare0)
             for position in range(36):
                 for p in range(s.panels):
                     outer_tiles(address, v, v0 + position * s.v_step, v_rows, 0, count, rows // s.R, d,
                                 d0 + position * s.m_step + p * s.T * width, du,
-                                du0 + (position * s.panels + p) * size)  # fmt: skip
+                                du0 + (position * s.panels + p) * size, zeros, chunk > first_chunk)  # fmt: skip
+
+
+@part
+def finish_block(du, at, step, row, shares, share_step, K, k0, count, n, C, dw, target, spare, spare0):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """dw = Gᵀ (Σ over shares of du) G of `count` <= L channels and n <= L filters; `step` between positions."""
+    L, taps = lanes(du), K * K
+    g1, g2 = spare0 + 36 * L, spare0 + (36 + 6 * K) * L
+    for k in range(count):
+        for position in range(36):
+            total = vload(du, at + k * row + position * step)
+            for i in range(1, shares):
+                total = total + vload(du, at + k * row + position * step + i * share_step)
+            vstore(spare, spare0 + position * L, total)
+        for j in range(6):
+            filter_gradient_pass(spare, spare0 + j * L, 6 * L, spare, g1 + j * L, 6 * L, K)
+        for i in range(K):
+            filter_gradient_pass(spare, g1 + 6 * i * L, L, spare, g2 + (k * taps + K * i) * L, L, K)
+    for e in range(0, count * taps, L):  # a filter's numbers follow each other in dw
+        vtranspose(spare, g2 + e * L)
+        for j in range(n):
+            vstore_part(dw, target + j * C * taps + e, vload(spare, g2 + (e + j) * L), count * taps - e)
+
+
+def finish_room(L: int, K: int) -> int:
+    """Return how many numbers of spare memory `finish_block` needs."""
+    return (36 + 6 * K + (K * K + 1) * L) * L
 
 
 @kernel
-def _finish_kernel(first, end, du, shares, s, rows, dw, spare):  # type: ignore[no-untyped-def]  # a body
-    """dw = Gᵀ (Σ over shares of du) G; a piece is one input channel."""
-    L, width, K, taps = lanes(du), s.Op // s.panels, s.K, s.K * s.K
-    step, g1, g2 = s.panels * rows * width, 36 * L, (36 + 6 * K) * L
-    for k in range(first, end):
-        g0 = k * (36 + 6 * K + taps) * L  # vectors of du, of Gᵀ du, of dw
+def _finish_kernel(first, end, du, shares, s, rows, dw, spare, room):  # type: ignore[no-untyped-def]  # a body
+    """dw of the sums of all shares; a piece is L input channels."""
+    L, width = lanes(du), s.Op // s.panels
+    step = s.panels * rows * width
+    for piece in range(first, end):
+        k0 = piece * L
         for c in range(0, s.O, L):
-            source = (c // width * rows + k) * width + c % width
-            for position in range(36):
-                total = vload(du, source + position * step)
-                for i in range(1, shares):
-                    total = total + vload(du, source + (i * 36 + position) * step)
-                vstore(spare, g0 + position * L, total)
-            for j in range(6):
-                filter_gradient_pass(spare, g0 + j * L, 6 * L, spare, g0 + g1 + j * L, 6 * L, K)
-            for i in range(K):
-                filter_gradient_pass(spare, g0 + g1 + 6 * i * L, L, spare, g0 + g2 + K * i * L, L, K)
-            for j in range(min(L, s.O - c)):
-                for t in range(taps):
-                    dw[((c + j) * s.C + k) * taps + t] = spare[g0 + g2 + t * L + j]
+            finish_block(du, (c // width * rows + k0) * width + c % width, step, width, shares, 36 * step, s.K, k0,
+                         min(L, s.C - k0), min(L, s.O - c), s.C, dw, (c * s.C + k0) * s.K * s.K, spare, piece * room)  # fmt: skip
 
 
 def weight_gradient(x: Array, dy: Array, shape: Shape) -> tuple[Array, Array]:
     """Return dw (O, C, K, K) and db (O,) from (N, H, W, C) and (N, OH, OW, O)."""
     s = sizes(shape, False, GRADIENT_CHUNK)
     L, V = lanes_of(shape.dtype), choose_vectors(s.O, shape.dtype)
-    rows = -(-s.Cp // s.R) * s.R
+    rows, room = -(-s.Cp // s.R) * s.R, finish_room(L, s.K)
     shares = min(settings.threads(), -(-s.N * s.tile_rows * s.tile_columns // s.T))
     dw = np.empty((s.O, s.C, *shape.kernel), shape.dtype)
     db = np.empty((shares, s.Op), shape.dtype)
@@ -428,9 +467,10 @@ def weight_gradient(x: Array, dy: Array, shape: Shape) -> tuple[Array, Array]:
         scratch(shares * 36 * rows * s.Op, shape.dtype) as du,
         scratch(shares * 36 * s.v_step, shape.dtype) as v,
         scratch(shares * 36 * s.m_step, shape.dtype) as d,
-        scratch(max(s.C * (36 + 6 * s.K + s.K * s.K), shares * 72) * L, shape.dtype) as spare,
+        scratch(max(s.Cp // L * room, shares * 72 * L), shape.dtype) as spare,
     ):
         _weight_gradient_kernel(shares, tile("outer", V, shape.dtype), shares, flat(x), flat(dy), s, rows, du,
-                                db.reshape(-1), v, d, spare, np.arange(s.T) * s.Cp)  # fmt: skip
-        _finish_kernel(s.C, du, shares, s, rows, dw.reshape(-1), spare)
+                                db.reshape(-1), v, d, spare, np.arange(s.T) * s.Cp,
+                                np.zeros(s.Op, shape.dtype))  # fmt: skip
+        _finish_kernel(s.Cp // L, du, shares, s, rows, dw.reshape(-1), spare, room)
     return dw, db.sum(0)[: s.O]
