@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from minicnn.cpu import conv, direct, microkernel, settings, winograd
+from minicnn.cpu import conv, direct, microkernel, settings, winograd, winograd_chunks, winograd_panels
 from minicnn.cpu.switches import use_winograd
 
 TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-12}
@@ -128,6 +128,18 @@ def test_each_way_of_sharing_the_work(N, C, H, W, filters, kernel, options):
         check(N, C, H, W, filters, kernel, **options)
 
 
+def note_winograd(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Return a list to which each of Winograd's passes will add its name."""
+    called: list[str] = []
+
+    def noted(name: str, f: Any) -> Any:
+        return lambda *args: (called.append(name), f(*args))[1]
+
+    for name in PASSES:
+        monkeypatch.setattr(winograd, name, noted(name, getattr(winograd, name)))
+    return called
+
+
 @pytest.mark.parametrize(
     ("N", "C", "H", "W", "filters", "padding"),
     [
@@ -143,15 +155,41 @@ def test_each_way_of_sharing_the_work(N, C, H, W, filters, kernel, options):
 )
 @pytest.mark.parametrize("K", [3, 5])
 def test_winograd(N, C, H, W, filters, padding, K, monkeypatch):
-    called = []
-
-    def noted(name: str, f: Any) -> Any:
-        return lambda *args: (called.append(name), f(*args))[1]
-
-    for name in PASSES:
-        monkeypatch.setattr(winograd, name, noted(name, getattr(winograd, name)))
+    called = note_winograd(monkeypatch)
     check(N, C, H, W + K - 3, filters, (K, K), padding=padding, tolerance=1e-4)
     assert called == list(PASSES if min(C, filters) >= 32 else PASSES[1:])
+
+
+@pytest.mark.parametrize(
+    ("N", "C", "H", "W", "filters", "K", "padding"),
+    [
+        (3, 192, 7, 7, 176, 3, ((1, 1), (1, 1))),
+        (2, 130, 12, 13, 209, 3, ((1, 1), (1, 1))),
+        (5, 129, 9, 11, 136, 3, ((2, 0), (0, 1))),
+        (1, 150, 15, 16, 136, 5, ((2, 2), (2, 2))),
+        (6, 145, 7, 9, 130, 5, ((3, 2), (1, 2))),
+    ],
+)
+def test_winograd_of_few_tiles(N, C, H, W, filters, K, padding, monkeypatch, thread_count):
+    """One panel of filters after the other: whole and last blocks of channels, panels and tiles that are not full."""
+
+    def forbidden(*args: Any) -> None:
+        raise AssertionError("chunks of tiles ran")
+
+    for name in ("convolve", "weight_gradient"):
+        monkeypatch.setattr(winograd_chunks, name, forbidden)
+    called = note_winograd(monkeypatch)
+    for threads in (1, 2, 3):
+        thread_count(threads)
+        check(N, C, H, W, filters, (K, K), padding=padding, tolerance=1e-4)
+    assert called == [*PASSES] * 3
+
+
+def test_winograd_is_not_used_for_tiles_that_lie_half_outside(monkeypatch):
+    """4 tiles of 4 × 4 for 5 × 5 pixels are no fewer multiplications than it takes to pay for the transforms."""
+    s = direct.Shape(8, 5, 5, 512, 512, (3, 3), (1, 1), ((1, 1), (1, 1)), (1, 1), 1, (5, 5), np.dtype("f4"))
+    assert not winograd.wins(s)
+    assert winograd.wins(s._replace(H=7, W=7, out=(7, 7)))
 
 
 def rounding_beside_pytorch(N: int, channels: int, filters: int, K: int) -> float:
@@ -178,8 +216,11 @@ def test_a_forward_pass_rounds_like_pytorch(channels, K, winograd_on, times):
 
 
 @pytest.mark.full
-def test_winograd_at_all_sizes(monkeypatch):
+@pytest.mark.parametrize("order", [winograd_chunks, winograd_panels])
+def test_winograd_at_all_sizes(order, monkeypatch):
     monkeypatch.setattr(winograd, "wins", lambda s, gradient=True: s.kernel in ((3, 3), (5, 5)))
+    monkeypatch.setattr(winograd, "in_panels", lambda s, most: order is winograd_panels)
+    monkeypatch.setattr(winograd, "SMALL", 0)
     random = np.random.default_rng(2)
     for i in range(1000):
         N, C, H, W, filters = (int(random.integers(*r)) for r in ((0, 6), (1, 70), (5, 20), (5, 20), (1, 70)))
@@ -293,6 +334,7 @@ def test_thread_counts_agree_to_rounding(threads, winograd_on, monkeypatch, thre
     shapes = [
         ((5, 20, 13, 12, 36, (3, 3)), {"padding": one}),
         ((1, 130, 6, 5, 300, (3, 3)), {"padding": one}),
+        ((4, 192, 7, 8, 200, (3, 3)), {"padding": one}),
         ((1, 6, 30, 9, 10, (3, 2)), {"groups": 2, "stride": (2, 1)}),
         ((2, 3, 2, 2, 4, (1, 1)), {}),
     ]
@@ -304,7 +346,7 @@ def test_thread_counts_agree_to_rounding(threads, winograd_on, monkeypatch, thre
 
 def test_each_run_gives_the_same_bits():
     random = np.random.default_rng(0)
-    for N, C, filters in ((6, 24, 40), (1, 200, 130)):
+    for N, C, filters in ((6, 24, 40), (1, 200, 130), (2, 200, 160)):
         x, w = normal(random, (N, C, 12, 11), np.float32), normal(random, (filters, C, 3, 3), np.float32)
         runs = []
         for _ in range(5):
