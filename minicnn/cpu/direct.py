@@ -250,18 +250,20 @@ def pack_block(w, source, n, column_step, k_step, count, order, K, out, target, 
 
 
 @kernel
-def pack_kernel(first, end, w, width, panels, K, columns, group_step, column_step, k_step, order, taps, out, out0,
-                spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """out[group][panel][tap][k][width] from w[group, column, k, position]; a piece is 16 k of a panel."""
-    blocks, L = (K + 15) // 16, lanes(w)
-    for piece in range(first, end):
-        gp, k0 = piece // blocks, piece % blocks * 16
-        base = out0 + (gp * taps * K + k0) * width
-        for v in range(0, width, L):
-            column = gp % panels * width + v
-            source = gp // panels * group_step + column * column_step + k0 * k_step
+def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_step, column_step, k_step, order, taps,
+                out, out0, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """out[group][panel][tap][k][width] from w[group, column, k, position], in steps of 16 k of a vector."""
+    blocks, vectors, L = (K + 15) // 16, width // lanes(w), lanes(w)
+    pieces = groups * panels * blocks * vectors
+    by_column = column_step > k_step  # so that a piece goes on in w where the one before it ended
+    for share in range(first, end):
+        for piece in range(share * pieces // shares, (share + 1) * pieces // shares):
+            i, j = piece % (blocks * vectors), piece // (blocks * vectors)
+            k0, v = (i % blocks * 16, i // blocks * L) if by_column else (i // vectors * 16, i % vectors * L)
+            column = j % panels * width + v
+            source = j // panels * group_step + column * column_step + k0 * k_step
             pack_block(w, source, min(max(columns - column, 0), L), column_step, k_step, min(16, K - k0), order, K, out,
-                       base + v, width, spare, piece * L * L)  # fmt: skip
+                       out0 + (j * taps * K + k0) * width + v, width, spare, share * L * L)  # fmt: skip
 
 
 @part
@@ -356,18 +358,19 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
     p = plan(s, transpose, settings.threads())
     Og, Cg, T = s.O // s.groups, s.C // s.groups, s.kernel[0] * s.kernel[1]
     K, columns, column_step, k_step = (Og, Cg, T, Cg * T) if transpose else (Cg, Og, Cg * T, T)
-    L, all_panels = lanes_of(s.dtype), s.groups * p.sizes.panels
+    L = lanes_of(s.dtype)
     bias = np.zeros((s.groups, p.sizes.panels * p.sizes.width), s.dtype)
     if b is not None:
         bias[:, :columns] = b.reshape(s.groups, columns)
     y = np.empty((s.N, p.sizes.OH, p.sizes.OW, p.sizes.O), s.dtype)
-    shares, blocks = min(settings.threads(), p.jobs), all_panels * -(-K // 16)
+    shares = min(settings.threads(), p.jobs)
 
     def pack(panels: Array) -> None:
-        with scratch(blocks * L * L, s.dtype) as spare:
+        threads = settings.threads()
+        with scratch(threads * L * L, s.dtype) as spare:
             for order, taps, panel0 in p.orders:
-                pack_kernel(blocks, flat(w), p.sizes.width, p.sizes.panels, K, columns, Og * Cg * T, column_step,
-                            k_step, order, taps, panels, panel0, spare)  # fmt: skip
+                pack_kernel(threads, threads, flat(w), p.sizes.width, p.sizes.panels, s.groups, K, columns, Og * Cg * T,
+                            column_step, k_step, order, taps, panels, panel0, spare)  # fmt: skip
 
     with (
         packed(w, ("direct", s, transpose), s.N * p.sizes.OH * p.sizes.OW, p.panels, pack) as panels,

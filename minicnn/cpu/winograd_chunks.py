@@ -53,15 +53,15 @@ def chunk_sizes(s: Shape, transpose: bool, reduction: int, chunk: int) -> tuple[
 
 
 @kernel
-def _filters_kernel(first, end, packed, s, u, spare):  # type: ignore[no-untyped-def]  # a body
-    """u[36 positions][panel][C][width] = G g Gᵀ of packed[panel][tap][C][width]; a piece is a panel's channel."""
-    L, width, K = lanes(packed), s.Op // s.panels, s.K
-    row = s.C * width
-    for piece in range(first, end):
-        p, k = piece // s.C, piece % s.C
-        for v in range(0, width, L):
-            transform_filters(packed, (p * K * K * s.C + k) * width + v, row, K, u, piece * width + v, s.u_step,
-                              spare, piece * 6 * K * L)  # fmt: skip
+def _filters_kernel(first, end, shares, packed, s, u, spare):  # type: ignore[no-untyped-def]  # a body
+    """u[36 positions][panel][C][width] = G g Gᵀ of packed[panel][tap][C][width]"""
+    L, width, K, pieces = lanes(packed), s.Op // s.panels, s.K, s.panels * s.C
+    for share in range(first, end):
+        for piece in range(share * pieces // shares, (share + 1) * pieces // shares):
+            p, k = piece // s.C, piece % s.C
+            for v in range(0, width, L):
+                transform_filters(packed, (p * K * K * s.C + k) * width + v, s.C * width, K, u, piece * width + v,
+                                  s.u_step, spare, share * 6 * K * L)  # fmt: skip
 
 
 @kernel
@@ -105,16 +105,16 @@ def convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool,
     rows = np.arange(s.T)
 
     def pack(u: Array) -> None:
-        order, blocks = np.arange(taps), s.panels * -(-s.C // 16)
+        order, threads = np.arange(taps), settings.threads()
         if transpose:
             order = order[::-1].copy()  # the filter is turned round
         with (
             scratch(taps * s.C * s.Op, shape.dtype) as panels,
-            scratch(max(s.panels * s.C * 6 * s.K, blocks * L) * L, shape.dtype) as spare,
+            scratch(threads * (6 * s.K + L) * L, shape.dtype) as spare,
         ):
-            pack_kernel(blocks, flat(w), width, s.panels, s.C, s.O, 0, column_step, k_step, order, taps, panels, 0,
-                        spare)  # fmt: skip
-            _filters_kernel(s.panels * s.C, panels, s, u, spare)
+            pack_kernel(threads, threads, flat(w), width, s.panels, 1, s.C, s.O, 0, column_step, k_step, order, taps,
+                        panels, 0, spare)  # fmt: skip
+            _filters_kernel(threads, threads, panels, s, u, spare)
 
     with (
         packed(w, ("winograd", shape, transpose), s.N * s.OH * s.OW, 36 * s.u_step, pack) as u,
