@@ -31,7 +31,17 @@ import numpy as np
 
 from . import settings
 from .kept_weights import packed
-from .microkernel import MOST_ROWS, TILE_ROWS, choose_vectors, rows_tiles, taps_rows, taps_tiles, tile
+from .microkernel import (
+    MOST_ROWS,
+    TILE_ROWS,
+    choose_vectors,
+    line_rows,
+    line_tiles,
+    rows_tiles,
+    taps_rows,
+    taps_tiles,
+    tile,
+)
 from .threads import flat, kernel, part, scratch
 from .vectors import lanes, lanes_of, vcopy, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
 
@@ -41,6 +51,7 @@ Padding = tuple[Pair, Pair]
 
 REDUCTION = 128  # terms in a block of the reduction: its panel stays near, and its sums round little
 BAND_PIXELS = 512  # small images are taken together up to this many pixels: one pass over the weights
+PART = 13  # numbers that say all about a part
 SLACK = 64  # numbers that a tile or vector may read or write beyond a run
 GRADIENT_BYTES = 128 * 1024  # a block of dy in the weight gradient
 
@@ -156,7 +167,7 @@ class Plan(NamedTuple):
     """Sizes and tables of one pass."""
 
     sizes: Sizes
-    parts: Array  # eight numbers per part
+    parts: Array  # PART numbers per part
     segments: Array
     orders: list[tuple[Array, int, int]]  # for each part: which of its taps a filter position is, or −1; taps; panel
     V: int
@@ -196,7 +207,10 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     table, segments, orders, panel0 = [], [], [], 0
     for p in parts:
         starts, length = runs(p.taps, top, left, buffer_width, Cg, pixel)
-        table.append((p.row0, p.column0, p.rows, p.columns, len(segments), len(starts), length, panel0))
+        R, high, low = line_rows(p.columns, V)
+        tiles = [tile("line", V, s.dtype, rows) if count else 0 for rows, count in ((R, high), (R - 1, low))]
+        table.append((p.row0, p.column0, p.rows, p.columns, len(segments), len(starts), length, panel0, R, high, low,
+                      *tiles))  # fmt: skip
         segments += starts
         order = np.full(s.kernel[0] * s.kernel[1], -1)
         order[[t[2] for t in p.taps]] = range(len(p.taps))
@@ -317,20 +331,31 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, p
                 for n in range(images):
                     copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, row0, s.buffer_rows, s.left,
                               s.buffer_width, buffer, a0 + n * image)  # fmt: skip
-            for i in range(0, len(parts), 8):
+            for i in range(0, len(parts), PART):
                 y0, x0, rows, columns = parts[i], parts[i + 1], parts[i + 2], parts[i + 3]
                 segment0, n_segments, length, panel0 = parts[i + 4], parts[i + 5], parts[i + 6], parts[i + 7]
-                count = 0
+                R, high, low = parts[i + 8], parts[i + 9], parts[i + 10]
+                count, q1 = 0, min(q0 + s.band, rows)
+                lines = images * max(q1 - q0, 0)
                 for n in range(images):
-                    for q in range(q0, min(q0 + s.band, rows)):
-                        for r in range(columns):
-                            pixels = (q - q0) * s.SH * s.buffer_width + r * s.SW
-                            tables[rows0 + count] = n * image + pixels * s.pixel
-                            tables[c_rows0 + count] = ((n * s.OH + y0 + q * s.YH) * s.OW + x0 + r * s.YW) * s.O
+                    for q in range(q0, q1):
+                        a_row = n * image + (q - q0) * s.SH * s.buffer_width * s.pixel
+                        c_row = ((n * s.OH + y0 + q * s.YH) * s.OW + x0) * s.O
+                        if high > 0:
+                            for t in range(high + low):
+                                r = t * R - max(t - high, 0)
+                                k = count * high + t if t < high else lines * high + count * low + t - high
+                                tables[rows0 + k] = a_row + r * s.SW * s.pixel
+                                tables[c_rows0 + k] = c_row + r * s.YW * s.O
                             count += 1
+                        else:
+                            for r in range(columns):
+                                tables[rows0 + count] = a_row + r * s.SW * s.pixel
+                                tables[c_rows0 + count] = c_row + r * s.YW * s.O
+                                count += 1
                 if count == 0:
                     continue
-                while count % s.R:  # the last tile repeats its last pixel
+                while high == 0 and count % s.R:  # the last tile repeats its last pixel
                     tables[rows0 + count] = tables[rows0 + count - 1]
                     tables[c_rows0 + count] = tables[c_rows0 + count - 1]
                     count += 1
@@ -341,11 +366,23 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, p
                     segment, k, done = 0, 0, 0
                     while True:  # once even if no tap meets these pixels: then only the bias is written
                         n_run, k_run = min(together, n_segments - segment), min(length - k, REDUCTION)
-                        rows_tiles(
-                            address, source, a0 + g * s.group + k, tables, rows0, count // s.R, segments,
-                            segment0 + segment, n_run, k_run, panels, panel0 + (gp * K + done) * s.width, y,
-                            n0 * s.OH * s.OW * s.O + g * Og + p * s.width, tables, c_rows0,
-                            min(s.width, Og - p * s.width), bias, gp * s.width, done)  # fmt: skip
+                        a, segment1 = a0 + g * s.group + k, segment0 + segment
+                        b, c = panel0 + (gp * K + done) * s.width, n0 * s.OH * s.OW * s.O + g * Og + p * s.width
+                        width = min(s.width, Og - p * s.width)
+                        if high == 0:
+                            rows_tiles(
+                                address, source, a, tables, rows0, count // s.R, segments, segment1, n_run, k_run,
+                                panels, b, y, c, tables, c_rows0, width, bias, gp * s.width, done)  # fmt: skip
+                        else:
+                            line_tiles(
+                                parts[i + 11], source, a, s.SW * s.pixel, tables, rows0, lines * high, segments,
+                                segment1, n_run, k_run, panels, b, y, c, s.YW * s.O, tables, c_rows0, width, bias,
+                                gp * s.width, done)  # fmt: skip
+                            if low > 0:
+                                line_tiles(
+                                    parts[i + 12], source, a, s.SW * s.pixel, tables, rows0 + lines * high, lines * low,
+                                    segments, segment1, n_run, k_run, panels, b, y, c, s.YW * s.O, tables,
+                                    c_rows0 + lines * high, width, bias, gp * s.width, done)  # fmt: skip
                         done += n_run * k_run
                         if done == K:
                             break

@@ -5,12 +5,14 @@ reduction. Each step loads V vectors of B, broadcasts R numbers of A and does R�
 
     C[i, :] += A(i, k) · B[k, :]        i < R,  k = 0, 1, …
 
-Numba does not keep such a tile in registers, so the loop is written as LLVM code. Three ways to find A cover
+Numba does not keep such a tile in registers, so the loop is written as LLVM code. Four ways to find A cover
 every operation:
 
     'rows'   A(i, k) = a[rows[i] + segments[s] + j],  k = s·length + j
              Row i starts anywhere, and the reduction is some contiguous runs. Convolution: rows are pixels,
              segments are filter rows (or single taps), a run is KW·C (or C) numbers. Matrix product: one segment.
+    'line'   A(i, k) = a[row + i·step + segments[s] + j]
+             The same for rows that are evenly spaced, as pixels of one image row are: few pointers reach them all.
     'outer'  A(i, k) = a[rows[k] + i]
              The reduction jumps, the tile's rows are neighbours: Winograd's weight gradient.
     'taps'   A(i, k) = a[rows[k] + segments[i]]
@@ -30,7 +32,8 @@ A tile is compiled once per shape and type, and kernels call it by its *address*
 number: else every kernel would contain, and compile, all tiles.
 
 What limits it: R·V sums + V vectors of B + 1 of A must fit the registers (32 for AVX-512 and NEON, 16 for
-AVX2). The shapes reach 92 to 100 % of the multiply-add peak, 14 × 1 (one load per multiply-add) up to 75 %.
+AVX2), and 14 pointers do not fit the 16 registers for addresses. Shares of the multiply-add peak (two blocks of 96
+and 48 terms, Zen 4): V = 1: 94 % by 'rows', 98 % by 'line'; V = 2: 96, 98 %; V = 3: 97, 99 %; V = 4: 98 % both.
 """
 
 from __future__ import annotations
@@ -66,6 +69,19 @@ def taps_rows(rows: int, V: int) -> int:
     return most if rows > 4 * most else -(-rows // -(-rows // most))
 
 
+def line_rows(columns: int, V: int) -> tuple[int, int, int]:
+    """Return how a row of pixels is cut into 'line' tiles: their height R, how many have it, how many have R − 1.
+
+    None where they would be low, for then a tile's loads and its beginning and end cost more than they save.
+    """
+    most = TILE_ROWS[V - 1]
+    count = -(-columns // most)
+    R = -(-columns // count)
+    high = columns - count * (R - 1)
+    fits = V <= 3 and columns // count >= most // 2
+    return (R, high, count - high) if fits else (most, 0, 0)
+
+
 def choose_vectors(channels: int, dtype: Any) -> int:
     """Return V for this many output channels: little padding first, then few panels, then tall tiles."""
     need = -(-channels // lanes_of(dtype))
@@ -74,7 +90,7 @@ def choose_vectors(channels: int, dtype: Any) -> int:
 
 def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -> None:
     """Emit the loop over tiles into a function."""
-    (a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add) = args
+    (a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add, a_step, c_step) = args
     vec = ir.VectorType(scalar, L)
     align = 4 if isinstance(scalar, ir.FloatType) else 8
     bits = 8 * align
@@ -95,7 +111,7 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
     # The sums: stack slots here, which LLVM turns into registers.
     sums = [[cgutils.alloca_once(bld, vec) for _ in range(V)] for _ in range(R)]
     k_slot = cgutils.alloca_once(bld, I64)
-    partial = bld.icmp_signed("<", columns, I64(V * L)) if kind == "rows" else ir.Constant(ir.IntType(1), 0)
+    partial = bld.icmp_signed("<", columns, I64(V * L)) if kind in ("rows", "line") else ir.Constant(ir.IntType(1), 0)
 
     def each_vector(whole: Any, partly: Any) -> None:
         """Emit whole(i, v), or partly(i, v, mask) where C ends inside the panel, for each vector of the tile."""
@@ -127,9 +143,26 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
         # Atomic, so that it stays where it is needed: LLVM would load all rows' numbers first and run out of registers.
         return bld.load_atomic(shift(segments, first, i), "monotonic", 8)
 
+    def hidden(value: Any) -> Any:
+        """Emit the same value, of which LLVM does not know how it came about."""
+        return bld.asm(ir.FunctionType(value.type, [value.type]), "", "=r,0", [value], False)
+
+    # The rows of a 'line' tile are few pointers + 0, 1, 2, 4 or 8 steps: what an instruction can add. The pointers are
+    # hidden anew in each step, else LLVM would make one pointer for each row and keep most of them in memory.
+    pointers: dict[int, Any] = {}
+    of_row: dict[int, tuple[int, int]] = {}
+    if kind == "line":
+        for i in range(R):
+            if i not in of_row:
+                pointers[i] = cgutils.alloca_once(bld, a.type)
+                of_row = {i + n: (i, n) for n in (0, 1, 2, 4, 8)} | of_row
+
     with cgutils.for_range(bld, count) as tile:
         first = bld.mul(tile.index, I64(R))
-        if kind != "rows":
+        if kind == "line":
+            start = shift(c, bld.load(shift(c_rows, tile.index)))
+            out = [shift(start, bld.mul(c_step, I64(i))) for i in range(R)]
+        elif kind != "rows":
             out = [shift(c, bld.mul(first, I64(V * L)), i * V * L) for i in range(R)]
         else:
             out = [shift(c, bld.load(shift(c_rows, first, i))) for i in range(R)]
@@ -143,19 +176,36 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
             for i in range(R):
                 bld.store(start, sums[i][v])
 
-        if kind != "rows":
+        if kind in ("outer", "taps"):
             with cgutils.for_range(bld, length) as loop:
                 a_k = shift(a, bld.load(shift(rows, loop.index)))
                 step(lambda i, a_k=a_k, first=first: shift(a_k, row_offset(first, i)), loop.index)
         else:
             bld.store(I64(0), k_slot)
-            a_row = [shift(a, bld.load(shift(rows, first, i))) for i in range(R)]
+            if kind == "rows":
+                a_row = [shift(a, bld.load(shift(rows, first, i))) for i in range(R)]
+            else:
+                a_step = hidden(a_step)
+                a_row = [shift(a, bld.load(shift(rows, tile.index)))]
             with cgutils.for_range(bld, n_segments) as segment:
                 start = bld.load(shift(segments, segment.index))
                 a_run = [shift(p, start) for p in a_row]
+                for i, slot in pointers.items():
+                    bld.store(shift(a_run[0], bld.mul(a_step, I64(i))), slot)
                 k0 = bld.load(k_slot)
                 with cgutils.for_range(bld, length) as loop:
-                    step(lambda i, a_run=a_run, j=loop.index: shift(a_run[i], j), bld.add(k0, loop.index))
+                    if kind == "line":
+                        now = {i: hidden(bld.load(slot)) for i, slot in pointers.items()}
+
+                        def at(i: int, now: Any = now) -> Any:
+                            first, steps = of_row[i]
+                            return shift(now[first], bld.mul(a_step, I64(steps))) if steps else now[first]
+
+                        step(at, bld.add(k0, loop.index))
+                        for i, slot in pointers.items():
+                            bld.store(shift(now[i], 1), slot)
+                    else:
+                        step(lambda i, a_run=a_run, j=loop.index: shift(a_run[i], j), bld.add(k0, loop.index))
                 bld.store(bld.add(k0, length), k_slot)
 
         with bld.if_then(adds):
@@ -169,7 +219,7 @@ def _emit(bld: Any, kind: str, R: int, V: int, L: int, scalar: Any, args: Any) -
         )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=256)
 def tile(kind: str, V: int, dtype: Any, rows: int = 0) -> int:
     """Return the address of the tile of V vectors and some or the most rows, for the functions below."""
     R, L = rows or TILE_ROWS[V - 1], lanes_of(dtype)
@@ -185,12 +235,12 @@ def tile(kind: str, V: int, dtype: Any, rows: int = 0) -> int:
         return types.void(args), codegen
 
     def function(  # type: ignore[no-untyped-def]  # a body
-        a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add
+        a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add, a_step, c_step
     ):
-        tiles((a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add))
+        tiles((a, rows, count, segments, n_segments, length, b, c, c_rows, columns, bias, add, a_step, c_step))
 
     compiled = kept(function, f"tile_{kind}_{R}x{V}_{np.dtype(dtype)}")
-    signature = types.void(*[types.int64] * 12)
+    signature = types.void(*[types.int64] * 14)
     compiled.compile(signature)
     result = compiled.get_compile_result(signature)
     address: int = result.library.get_pointer_to_function(result.fndesc.llvm_cfunc_wrapper_name)
@@ -204,18 +254,18 @@ _alive: list[Any] = []
 @intrinsic
 def _call(typingctx: Any, address: Any, a: Any, ai: Any, rows: Any, ri: Any, count: Any, segments: Any, si: Any,
           n_segments: Any, length: Any, b: Any, bi: Any, c: Any, ci: Any, c_rows: Any, cri: Any, columns: Any,
-          bias: Any, biasi: Any, add: Any) -> Any:  # fmt: skip
+          bias: Any, biasi: Any, add: Any, a_step: Any, c_step: Any) -> Any:  # fmt: skip
     """Call a tile; each array is followed by the index of its first element."""
     i = types.int64
-    sig: Signature = types.void(i, a, i, rows, i, i, segments, i, i, i, b, i, c, i, c_rows, i, i, bias, i, i)
+    sig: Signature = types.void(i, a, i, rows, i, i, segments, i, i, i, b, i, c, i, c_rows, i, i, bias, i, i, i, i)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         def at(n: int) -> Any:
             data = context.make_array(signature.args[n])(context, builder, args[n]).data
             return builder.ptrtoint(builder.gep(data, [args[n + 1]]), I64)
 
-        values = [at(1), at(3), args[5], at(6), args[8], args[9], at(10), at(12), at(14), args[16], at(17), args[19]]
-        kind = ir.FunctionType(ir.VoidType(), [I64] * 12).as_pointer()
+        values = [at(1), at(3), args[5], at(6), args[8], args[9], at(10), at(12), at(14), args[16], at(17), *args[19:]]
+        kind = ir.FunctionType(ir.VoidType(), [I64] * 14).as_pointer()
         builder.call(builder.inttoptr(args[0], kind), values)
         return context.get_dummy_value()
 
@@ -227,16 +277,24 @@ def rows_tiles(address, a, ai, rows, ri, count, segments, si, n_segments, length
                columns, bias, biasi, add):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """`count` tiles: C = (C if add else bias) + A · panel; the tables hold count·R rows."""
     _call(address, a, ai, rows, ri, count, segments, si, n_segments, length, b, bi, c, ci, c_rows, cri, columns,
-          bias, biasi, add)  # fmt: skip
+          bias, biasi, add, 0, 0)  # fmt: skip
+
+
+@part
+def line_tiles(address, a, ai, a_step, rows, ri, count, segments, si, n_segments, length, b, bi, c, ci, c_step, c_rows,
+               cri, columns, bias, biasi, add):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """The same for tiles whose rows are evenly spaced; the tables hold the first row of each."""
+    _call(address, a, ai, rows, ri, count, segments, si, n_segments, length, b, bi, c, ci, c_rows, cri, columns,
+          bias, biasi, add, a_step, c_step)  # fmt: skip
 
 
 @part
 def outer_tiles(address, a, ai, rows, ri, length, count, b, bi, c, ci, zeros, add):  # type: ignore[no-untyped-def]  # a body
     """`count` tiles: C panel = (C if add else 0) + Σ over k < length of a[rows[k] : rows[k] + count·R] ⊗ panel[k]."""
-    _call(address, a, ai, rows, ri, count, rows, ri, 0, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add)
+    _call(address, a, ai, rows, ri, count, rows, ri, 0, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add, 0, 0)
 
 
 @part
 def taps_tiles(address, a, ai, rows, ri, length, offsets, oi, count, b, bi, step, c, ci, zeros, add):  # type: ignore[no-untyped-def]  # a body
     """`count` tiles: row i of C = (C if add else 0) + Σ over k < length of a[rows[k] + offsets[i]] · b[k·step :]."""
-    _call(address, a, ai, rows, ri, count, offsets, oi, step, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add)
+    _call(address, a, ai, rows, ri, count, offsets, oi, step, length, b, bi, c, ci, rows, ri, 0, zeros, 0, add, 0, 0)
