@@ -8,6 +8,7 @@ where `winograd.wins` and `switches.winograd` → `winograd.py`; where `narrow.w
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,16 +21,19 @@ from .direct import Shape
 Array = Any
 
 
-def _shape(x_shape: tuple[int, ...], w: Array, stride: Pair, padding: Padding, dilation: Pair, groups: int) -> Shape:
-    (n, c, h, width), (o, _, kh, kw) = x_shape, w.shape
+@lru_cache(maxsize=512)
+def _shape(
+    x: tuple[int, ...], w: tuple[int, ...], stride: Pair, padding: Padding, dilation: Pair, groups: int, dtype: Any
+) -> Shape:
+    (n, c, h, width), (o, _, kh, kw) = x, w
     oh, ow = (output_size(*a) for a in zip((h, width), (kh, kw), stride, padding, dilation))
-    return Shape(n, h, width, c, o, (kh, kw), stride, padding, dilation, groups, (oh, ow), w.dtype)
+    return Shape(n, h, width, c, o, (kh, kw), stride, padding, dilation, groups, (oh, ow), dtype)
 
 
 def conv2d_forward(
     x: Array, w: Array, b: Array | None, stride: Pair, padding: Padding, dilation: Pair, groups: int
 ) -> tuple[Array, Any]:
-    s = _shape(x.shape, w, stride, padding, dilation, groups)
+    s = _shape(x.shape, w.shape, stride, padding, dilation, groups, w.dtype)
     y = _forward(nhwc(x), w, b, s)
     return from_nhwc(y), (x, w, b is not None, s)
 

@@ -2,14 +2,13 @@
 
 A convolution packs its weights before it runs. For one image that is a fifth of a forward pass (small ResNet-18), and
 between two passes without training nothing has changed. So what was packed is kept beside a copy of the weights, and
-used again if *every byte* of the weights is still the copy's: comparing costs a fifth of packing, and no way of
-writing into an array can be missed. Nothing is kept while operations are recorded, for then weights change in every
-step, nor for more pixels than `PIXELS`, where packing does not matter.
+used again if *every byte* of the weights is still the copy's: comparing costs a fifth of packing (0.5 µs for 9 KB, 5 µs
+for 300 KB), and no way of writing into an array can be missed. Nothing is kept while operations are recorded, for then
+weights change in every step, nor for more pixels than `PIXELS`, where packing does not matter.
 """
 
 from __future__ import annotations
 
-import ctypes
 import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -19,11 +18,13 @@ import numpy as np
 
 from ..autograd import is_grad_enabled
 from . import switches
-from .threads import scratch
+from .threads import flat, kernel, scratch
 
 Array = Any
 
-PIXELS = 4096  # of all output images
+PIXELS = 16384  # of all output images
+FEW = 1 << 15  # bytes that Python compares before a kernel has begun
+PIECE = 1 << 12  # numbers that a thread compares at once
 ROOM = 1 << 25  # bytes of all that is kept; the longest unused goes first
 
 _kept: OrderedDict[tuple[int, Hashable], tuple[Any, Array, Array]] = OrderedDict()
@@ -76,24 +77,19 @@ def _keep(w: Array, at: tuple[int, Hashable], panels: Array) -> None:
 
 
 def _same_bytes(a: Array, b: Array) -> bool:
-    places = [x.__array_interface__["data"][0] for x in (a, b)]
-    return _memcmp(*places, a.nbytes) == 0
+    if a.nbytes <= FEW:
+        return bool(a.tobytes() == b.tobytes())
+    a, b = flat(a).view(np.int32), flat(b).view(np.int32)
+    differs = np.empty(-(-a.size // PIECE), np.int32)
+    _compare_kernel(differs.size, a, b, PIECE, differs)
+    return not differs.any()
 
 
-def _compare_in_numpy(a: int, b: int, size: int) -> int:
-    views = [np.frombuffer((ctypes.c_char * size).from_address(place), np.uint8) for place in (a, b)]
-    return int(not np.array_equal(*views))
-
-
-def _c_library() -> Callable[[int, int, int], int]:
-    """Return C's memcmp, or where the library is not to be had its twin in NumPy."""
-    try:
-        memcmp = ctypes.CDLL(None).memcmp
-    except (TypeError, OSError, AttributeError):  # Windows
-        return _compare_in_numpy
-    memcmp.argtypes, memcmp.restype = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t), ctypes.c_int
-    compare: Callable[[int, int, int], int] = memcmp
-    return compare
-
-
-_memcmp = _c_library()
+@kernel
+def _compare_kernel(first, end, a, b, size, differs):  # type: ignore[no-untyped-def]  # a body
+    """differs[piece] = 0 if all bits of a piece agree. Only with unsigned indices LLVM makes vectors of the loop."""
+    for piece in range(first, end):
+        found = np.int32(0)
+        for i in range(np.uint64(piece * size), np.uint64(min(piece * size + size, len(a)))):
+            found |= a[i] ^ b[i]
+        differs[piece] = found
