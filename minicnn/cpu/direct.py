@@ -23,7 +23,7 @@ register) leave lanes empty: `narrow.py` takes the cases where that costs much, 
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise
+from itertools import pairwise, product
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -169,7 +169,7 @@ class Plan(NamedTuple):
     sizes: Sizes
     parts: Array  # PART numbers per part
     segments: Array
-    orders: list[tuple[Array, int, int]]  # for each part: which of its taps a filter position is, or −1; taps; panel
+    places: Array  # where each position of the filter lies in each packed panel, −1 if it meets no pixel
     V: int
     panels: int  # numbers in all packed panels
     jobs: int
@@ -204,7 +204,8 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     bands = -(-rows // band)
     buffer_rows = (band - 1) * step[0] + bottom - top + 1
 
-    table, segments, orders, panel0 = [], [], [], 0
+    T = s.kernel[0] * s.kernel[1]
+    table, segments, places, panel0 = [], [], np.full((s.groups * panels, T), -1), 0
     for p in parts:
         starts, length = runs(p.taps, top, left, buffer_width, Cg, pixel)
         R, high, low = line_rows(p.columns, V)
@@ -212,15 +213,14 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
         table.append((p.row0, p.column0, p.rows, p.columns, len(segments), len(starts), length, panel0, R, high, low,
                       *tiles))  # fmt: skip
         segments += starts
-        order = np.full(s.kernel[0] * s.kernel[1], -1)
-        order[[t[2] for t in p.taps]] = range(len(p.taps))
-        if p.taps:
-            orders.append((order, len(p.taps), panel0))
+        for gp, (k, (_, _, position)) in product(range(s.groups * panels), enumerate(p.taps)):
+            places[gp, position] = panel0 + (gp * len(p.taps) + k) * Cg * width
         panel0 += len(p.taps) * C * panels * width
     sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, TILE_ROWS[V - 1], top, left, buffer_width, *step,
                   *out_step, images, bands, band, buffer_rows, splits, int(inside), pixel,
                   buffer_rows * buffer_width * Cg if split else Cg)  # fmt: skip
-    return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), orders, V, max(panel0, 1),
+    return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), places.ravel(), V,
+                max(panel0, 1),
                 -(-s.N // images) * bands * splits, 1 if inside else images * buffer_rows * buffer_width * C,
                 2 * (images * band * columns + MOST_ROWS))  # fmt: skip
 
@@ -241,14 +241,14 @@ def _shares(N: int, rows: int, columns: int, panels: int, n_threads: int) -> tup
 
 
 @part
-def pack_block(w, source, n, column_step, k_step, count, order, K, out, target, width, spare, square):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """out[(tap·K + k)·width + column] = w[column, k, position] of `count` k and the first n columns of a vector."""
-    T, L = len(order), lanes(w)
+def pack_block(w, source, n, column_step, k_step, count, T, places, at, out, target, width, spare, square):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """out[places[at + position] + target + k·width + column] = w[column, k, position] of a vector's first n columns."""
+    L = lanes(w)
     joined = k_step == T  # all positions of all k follow each other
     for k in range(1 if joined else count):
         length = count * T if joined else T
         if column_step == 1 and not joined:
-            vstore(out, target + k * width, vload_part(w, source + k * k_step, n))  # 1 × 1, columns are neighbours
+            vstore(out, places[at] + target + k * width, vload_part(w, source + k * k_step, n))  # 1 × 1, the like
             continue
         for e in range(0, length, L):
             m = min(L, length - e)
@@ -258,15 +258,15 @@ def pack_block(w, source, n, column_step, k_step, count, order, K, out, target, 
                 vstore(spare, square + j * L, vfill(spare, 0))
             vtranspose(spare, square)
             for i in range(m):
-                tap = order[(e + i) % T]
-                if tap >= 0:
-                    vstore(out, target + (tap * K + k + (e + i) // T) * width, vload(spare, square + i * L))
+                place = places[at + (e + i) % T]
+                if place >= 0:
+                    vstore(out, place + target + (k + (e + i) // T) * width, vload(spare, square + i * L))
 
 
 @kernel
-def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_step, column_step, k_step, order, taps,
-                out, out0, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """out[group][panel][tap][k][width] from w[group, column, k, position], in steps of 16 k of a vector."""
+def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_step, column_step, k_step, T, places,
+                out, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """out[places[group, panel, position] + k·width + column] = w[group, column, k, position], 16 k of a vector a time."""
     blocks, vectors, L = (K + 15) // 16, width // lanes(w), lanes(w)
     pieces = groups * panels * blocks * vectors
     by_column = column_step > k_step  # so that a piece goes on in w where the one before it ended
@@ -276,8 +276,8 @@ def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_
             k0, v = (i % blocks * 16, i // blocks * L) if by_column else (i // vectors * 16, i % vectors * L)
             column = j % panels * width + v
             source = j // panels * group_step + column * column_step + k0 * k_step
-            pack_block(w, source, min(max(columns - column, 0), L), column_step, k_step, min(16, K - k0), order, K, out,
-                       out0 + (j * taps * K + k0) * width + v, width, spare, share * L * L)  # fmt: skip
+            pack_block(w, source, min(max(columns - column, 0), L), column_step, k_step, min(16, K - k0), T, places,
+                       j * T, out, k0 * width + v, width, spare, share * L * L)  # fmt: skip
 
 
 @part
@@ -405,9 +405,8 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
     def pack(panels: Array) -> None:
         threads = settings.threads()
         with scratch(threads * L * L, s.dtype) as spare:
-            for order, taps, panel0 in p.orders:
-                pack_kernel(threads, threads, flat(w), p.sizes.width, p.sizes.panels, s.groups, K, columns, Og * Cg * T,
-                            column_step, k_step, order, taps, panels, panel0, spare)  # fmt: skip
+            pack_kernel(threads, threads, flat(w), p.sizes.width, p.sizes.panels, s.groups, K, columns, Og * Cg * T,
+                        column_step, k_step, T, p.places, panels, spare)  # fmt: skip
 
     with (
         packed(w, ("direct", s, transpose), s.N * p.sizes.OH * p.sizes.OW, p.panels, pack) as panels,
