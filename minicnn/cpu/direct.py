@@ -43,7 +43,7 @@ from .microkernel import (
     tile,
 )
 from .threads import flat, kernel, part, scratch
-from .vectors import lanes, lanes_of, vcopy, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
+from .vectors import lanes, lanes_of, prefetch, vcopy, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
 
 Array = Any
 Pair = tuple[int, int]
@@ -245,6 +245,7 @@ def pack_block(w, source, n, column_step, k_step, count, T, places, at, out, tar
     """out[places[at + position] + target + k·width + column] = w[column, k, position] of a vector's first n columns."""
     L = lanes(w)
     joined = k_step == T  # all positions of all k follow each other
+    ahead = 16 * T if joined else 4 * k_step  # runs too short for the hardware to foresee: half of the time
     for k in range(1 if joined else count):
         length = count * T if joined else T
         if column_step == 1 and not joined:
@@ -253,7 +254,9 @@ def pack_block(w, source, n, column_step, k_step, count, T, places, at, out, tar
         for e in range(0, length, L):
             m = min(L, length - e)
             for j in range(n):
-                vstore(spare, square + j * L, vload_part(w, source + k * k_step + j * column_step + e, m))
+                at_w = source + k * k_step + j * column_step + e
+                prefetch(w, at_w + ahead)
+                vstore(spare, square + j * L, vload_part(w, at_w, m))
             for j in range(n, L):
                 vstore(spare, square + j * L, vfill(spare, 0))
             vtranspose(spare, square)
@@ -266,7 +269,7 @@ def pack_block(w, source, n, column_step, k_step, count, T, places, at, out, tar
 @kernel
 def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_step, column_step, k_step, T, places,
                 out, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """out[places[group, panel, position] + k·width + column] = w[group, column, k, position], 16 k of a vector a time."""
+    """out[places[group, panel, position] + k·width + column] = w[group, column, k, position], 16 k of a vector a step."""
     blocks, vectors, L = (K + 15) // 16, width // lanes(w), lanes(w)
     pieces = groups * panels * blocks * vectors
     by_column = column_step > k_step  # so that a piece goes on in w where the one before it ended

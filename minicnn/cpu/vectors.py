@@ -176,6 +176,21 @@ def vstore_part(typingctx: Any, array: Any, index: Any, value: Any, n: Any) -> A
 
 
 @intrinsic
+def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Begin to fetch the cache line of array[index], which may lie outside the array."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        vec = context.get_value_type(sig.args[0].dtype)
+        address = builder.bitcast(_address(context, builder, sig.args[0], *args, vec), ir.IntType(8).as_pointer())
+        kind = ir.FunctionType(ir.VoidType(), [address.type, *[ir.IntType(32)] * 3])
+        fetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        builder.call(fetch, [address, *(ir.Constant(ir.IntType(32), n) for n in (0, 3, 1))])  # read, keep, data
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64), codegen
+
+
+@intrinsic
 def vfill(typingctx: Any, array: Any, number: Any) -> Any:
     """`number` in every lane, in the array's type"""
 
