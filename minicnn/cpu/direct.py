@@ -269,7 +269,7 @@ def pack_block(w, source, n, column_step, k_step, count, T, places, at, out, tar
 @kernel
 def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_step, column_step, k_step, T, places,
                 out, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """out[places[group, panel, position] + k·width + column] = w[group, column, k, position], 16 k of a vector a step."""
+    """out[places[group, panel, position] + k·width + column] = w[group, column, k, position], by 16 k of a vector."""
     blocks, vectors, L = (K + 15) // 16, width // lanes(w), lanes(w)
     pieces = groups * panels * blocks * vectors
     by_column = column_step > k_step  # so that a piece goes on in w where the one before it ended
