@@ -2,10 +2,12 @@
 
 No im2col matrix exists. A *band* of rows of the image (or several small images) is copied into a buffer with
 its zero padding; there, the inputs of an output pixel are some contiguous runs: the KW·C numbers under each
-filter row, or C numbers for each tap if taps are dilated. That is the 'rows' tile of `microkernel.py`. If channels
-are grouped, a run is the group's part of one tap; where that is short, the buffer holds one group's channels behind
-the other's, so that each group is a convolution of its own with long runs. An image without padding is read where
-it is; then a 1 × 1 convolution is one matrix product.
+filter row, or C numbers for each tap if taps are dilated. Pixels of one image row are evenly spaced: that is the 'line'
+tile of `microkernel.py`, or where rows are short the 'rows' tile. If channels are grouped, a run is the group's part of
+one tap; where that is short, the buffer holds one group's channels behind the other's, so that each group is a
+convolution of its own with long runs. An image without padding is read where it is; then a 1 × 1 convolution is one
+matrix product. So is the inside of a large image that meets few filters: only the edge's pixels need the padding
+(3 × 3, 16 → 16 channels, 112 × 92 pixels: the copy of all took 4 % of the time).
 
 The input gradient is the same loop over dy with C and O exchanged. With stride (SH, SW) an input pixel meets
 only every SH-th filter row, so the pixels fall into SH · SW classes, each a small dense convolution with its
@@ -15,15 +17,15 @@ The weight gradient multiplies each pixel's inputs, one row of the tile for each
 'taps' tile. dy is packed into panels, unless its pixels already are the rows of one.
 
 Shares: (images × bands) are split over threads, and also the panels of filters if there are too few pixels.
-What limits it: the tile's speed (see `microkernel.py`) where C·O is large; the copy where C·O is small; the
-packing of the weights where there are few pixels (one image, 7 × 7 × 512). Few filters per group (below one
+What limits it: the tile's speed (see `microkernel.py`), 95 % of the peak in that example; the copy where C is small;
+the packing of the weights where there are few pixels (one image, 7 × 7 × 512). Few filters per group (below one
 register) leave lanes empty: `narrow.py` takes the cases where that costs much, `depthwise.py` one filter per channel.
 """
 
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import pairwise, product
+from itertools import pairwise
 from math import gcd
 from typing import Any, NamedTuple
 
@@ -51,7 +53,7 @@ Padding = tuple[Pair, Pair]
 
 REDUCTION = 128  # terms in a block of the reduction: its panel stays near, and its sums round little
 BAND_PIXELS = 512  # small images are taken together up to this many pixels: one pass over the weights
-PART = 13  # numbers that say all about a part
+LARGE = 1024  # pixels of an image from which on its edges are regions of their own
 SLACK = 64  # numbers that a tile or vector may read or write beyond a run
 GRADIENT_BYTES = 128 * 1024  # a block of dy in the weight gradient
 
@@ -145,10 +147,10 @@ class Sizes(NamedTuple):
     groups: int
     panels: int  # per group
     width: int  # of a panel
+    K: int  # rows of a panel, for the taps of all parts
     R: int
     top: int  # first row that the first pixel's taps meet, negative in the padding
     left: int
-    buffer_width: int
     SH: int  # input pixels from one output pixel of a part to the next
     SW: int
     YH: int  # output pixels from one of a part to the next
@@ -156,20 +158,49 @@ class Sizes(NamedTuple):
     images: int  # per job
     bands: int  # per image
     band: int  # rows of pixels per band
-    buffer_rows: int
     splits: int  # of the panels
-    inside: int  # 1: no pixel has a tap in the padding, x is read where it is
     pixel: int  # numbers from one pixel to the next where x is read
-    group: int  # the same from one group to the next
+
+
+class Region(NamedTuple):
+    """Pixels of a part that read x in the same way: where it is, or from a buffer with its padding.
+
+    Where filters are few, a copy of x costs much, so for large images only the edge's pixels read one.
+    """
+
+    y0: int  # the output pixel that is the part's first
+    x0: int
+    q0: int  # its rows and columns, in the part's counting
+    q1: int
+    r0: int
+    r1: int
+    inside: int  # 1: no pixel has a tap in the padding, x is read where it is
+    copies: int  # 1: x must be copied, 0: it is there or was copied for the region before
+    rows: int  # of the buffer, for one image
+    width: int  # of a row where x is read
+    group: int  # numbers from one group to the next where x is read
+    segment0: int
+    segments: int
+    length: int  # of a segment
+    tap0: int  # its first one among the taps of all parts
+    R: int  # height of the tiles
+    high: int  # 'line' tiles of height R per row of pixels; 0: 'rows' tiles
+    low: int  # of height R − 1
+    tile: int
+    low_tile: int
+
+
+REGION = len(Region._fields)
 
 
 class Plan(NamedTuple):
     """Sizes and tables of one pass."""
 
     sizes: Sizes
-    parts: Array  # PART numbers per part
+    regions: Array  # REGION numbers for each
     segments: Array
-    places: Array  # where each position of the filter lies in each packed panel, −1 if it meets no pixel
+    order: Array  # which tap of all parts together a filter position is, or −1
+    taps: int
     V: int
     panels: int  # numbers in all packed panels
     jobs: int
@@ -190,11 +221,8 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     top, left = (min(t[axis] for t in taps) for axis in (0, 1))
     bottom, right = (max(t[axis] for t in taps) for axis in (0, 1))
     rows, columns = max(p.rows for p in parts), max(p.columns for p in parts)
-    inside = top >= 0 and left >= 0 and (rows - 1) * step[0] + bottom < H and (columns - 1) * step[1] + right < W
     Cg = C // s.groups
     split = apart(Cg, s.groups, len(taps), s.dtype)
-    inside = inside and not split
-    buffer_width = W if inside else (columns - 1) * step[1] + right - left + 1
     pixel = Cg if split else C
 
     V = choose_vectors(O // s.groups, s.dtype)
@@ -202,27 +230,50 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
     panels = -(-O // s.groups // width)
     images, band, splits = _shares(s.N, rows, columns, panels * s.groups, n_threads)
     bands = -(-rows // band)
-    buffer_rows = (band - 1) * step[0] + bottom - top + 1
-
-    T = s.kernel[0] * s.kernel[1]
-    table, segments, places, panel0 = [], [], np.full((s.groups * panels, T), -1), 0
+    in_place = (
+        ((0, 0), (0, 0))
+        if split
+        else (_inside(rows, step[0], H, top, bottom), _inside(columns, step[1], W, left, right))
+    )
+    everywhere = in_place == ((0, rows), (0, columns))
+    by_edges = len(parts) == 1 and panels * V <= 2 and rows * columns >= LARGE and not everywhere
+    table, segments, order, tap0, buffer_size = [], [], np.full(s.kernel[0] * s.kernel[1], -1), 0, 1
     for p in parts:
-        starts, length = runs(p.taps, top, left, buffer_width, Cg, pixel)
-        R, high, low = line_rows(p.columns, V)
-        tiles = [tile("line", V, s.dtype, rows) if count else 0 for rows, count in ((R, high), (R - 1, low))]
-        table.append((p.row0, p.column0, p.rows, p.columns, len(segments), len(starts), length, panel0, R, high, low,
-                      *tiles))  # fmt: skip
-        segments += starts
-        for gp, (k, (_, _, position)) in product(range(s.groups * panels), enumerate(p.taps)):
-            places[gp, position] = panel0 + (gp * len(p.taps) + k) * Cg * width
-        panel0 += len(p.taps) * C * panels * width
-    sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, TILE_ROWS[V - 1], top, left, buffer_width, *step,
-                  *out_step, images, bands, band, buffer_rows, splits, int(inside), pixel,
-                  buffer_rows * buffer_width * Cg if split else Cg)  # fmt: skip
-    return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), places.ravel(), V,
-                max(panel0, 1),
-                -(-s.N // images) * bands * splits, 1 if inside else images * buffer_rows * buffer_width * C,
+        areas = _areas(rows, columns, *in_place) if by_edges else [(0, p.rows, 0, p.columns, everywhere)]
+        for q0, q1, r0, r1, inside in areas:
+            high, across = (min(band, q1 - q0), r1 - r0) if by_edges else (band, columns)
+            buffer_rows = (high - 1) * step[0] + bottom - top + 1
+            buffer_width = W if inside else (across - 1) * step[1] + right - left + 1
+            if not inside:
+                buffer_size = max(buffer_size, images * buffer_rows * buffer_width * C)
+            starts, length = runs(p.taps, top, left, buffer_width, Cg, pixel)
+            R, of_R, lower = line_rows(r1 - r0, V)
+            table.append(Region(
+                p.row0, p.column0, q0, q1, r0, r1, int(inside), int(not inside and (by_edges or not table)),
+                buffer_rows, buffer_width, buffer_rows * buffer_width * Cg if split else Cg, len(segments),
+                len(starts), length, tap0, R, of_R, lower, tile("line", V, s.dtype, R) if of_R else 0,
+                tile("line", V, s.dtype, R - 1) if lower else 0))  # fmt: skip
+            segments += starts
+        order[[t[2] for t in p.taps]] = range(tap0, tap0 + len(p.taps))
+        tap0 += len(p.taps)
+    sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, tap0 * Cg, TILE_ROWS[V - 1], top, left, *step,
+                  *out_step, images, bands, band, splits, pixel)  # fmt: skip
+    return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), order, tap0, V,
+                max(tap0 * C * panels * width, 1), -(-s.N // images) * bands * splits, buffer_size,
                 2 * (images * band * columns + MOST_ROWS))  # fmt: skip
+
+
+def _inside(pixels: int, step: int, size: int, first: int, last: int) -> Pair:
+    """Return the first pixel p whose taps p·step + first … last all lie inside the image, and the end of them."""
+    begin = min(max(-(first // step), 0), pixels)
+    return begin, max(begin, min((size - 1 - last) // step + 1, pixels))
+
+
+def _areas(rows: int, columns: int, q: Pair, r: Pair) -> list[tuple[int, int, int, int, bool]]:
+    """Return the edges above, below, left and right of the pixels in rows q and columns r, and these: the inside."""
+    areas = [(0, q[0], 0, columns, False), (q[1], rows, 0, columns, False), (*q, 0, r[0], False),
+             (*q, r[1], columns, False), (*q, *r, True)]  # fmt: skip
+    return [a for a in areas if a[0] < a[1] and a[2] < a[3]]
 
 
 def _shares(N: int, rows: int, columns: int, panels: int, n_threads: int) -> tuple[int, int, int]:
@@ -241,35 +292,39 @@ def _shares(N: int, rows: int, columns: int, panels: int, n_threads: int) -> tup
 
 
 @part
-def pack_block(w, source, n, column_step, k_step, count, T, places, at, out, target, width, spare, square):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """out[places[at + position] + target + k·width + column] = w[column, k, position] of a vector's first n columns."""
-    L = lanes(w)
+def pack_block(w, source, n, column_step, k_step, count, order, K, out, target, width, spare, square):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
+    """out[target + (tap·K + k)·width + column] = w[column, k, position] of `count` k and a vector's first n columns."""
+    T, L = len(order), lanes(w)
     joined = k_step == T  # all positions of all k follow each other
     ahead = 16 * T if joined else 4 * k_step  # runs too short for the hardware to foresee: half of the time
     for k in range(1 if joined else count):
         length = count * T if joined else T
         if column_step == 1 and not joined:
-            vstore(out, places[at] + target + k * width, vload_part(w, source + k * k_step, n))  # 1 × 1, the like
+            vstore(out, target + k * width, vload_part(w, source + k * k_step, n))  # 1 × 1, columns are neighbours
             continue
+        row, position = k, 0  # counted on: a division takes as long as the rest of a step
         for e in range(0, length, L):
             m = min(L, length - e)
             for j in range(n):
-                at_w = source + k * k_step + j * column_step + e
-                prefetch(w, at_w + ahead)
-                vstore(spare, square + j * L, vload_part(w, at_w, m))
+                at = source + k * k_step + j * column_step + e
+                prefetch(w, at + ahead)
+                vstore(spare, square + j * L, vload_part(w, at, m))
             for j in range(n, L):
                 vstore(spare, square + j * L, vfill(spare, 0))
             vtranspose(spare, square)
             for i in range(m):
-                place = places[at + (e + i) % T]
-                if place >= 0:
-                    vstore(out, place + target + (k + (e + i) // T) * width, vload(spare, square + i * L))
+                tap = order[position]
+                if tap >= 0:
+                    vstore(out, target + (tap * K + row) * width, vload(spare, square + i * L))
+                position += 1
+                if position == T:
+                    row, position = row + 1, 0
 
 
 @kernel
-def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_step, column_step, k_step, T, places,
+def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_step, column_step, k_step, order, taps,
                 out, spare):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """out[places[group, panel, position] + k·width + column] = w[group, column, k, position], by 16 k of a vector."""
+    """out[group][panel][tap][k][width] from w[group, column, k, position], by 16 k of a vector."""
     blocks, vectors, L = (K + 15) // 16, width // lanes(w), lanes(w)
     pieces = groups * panels * blocks * vectors
     by_column = column_step > k_step  # so that a piece goes on in w where the one before it ended
@@ -279,8 +334,8 @@ def pack_kernel(first, end, shares, w, width, panels, groups, K, columns, group_
             k0, v = (i % blocks * 16, i // blocks * L) if by_column else (i // vectors * 16, i % vectors * L)
             column = j % panels * width + v
             source = j // panels * group_step + column * column_step + k0 * k_step
-            pack_block(w, source, min(max(columns - column, 0), L), column_step, k_step, min(16, K - k0), T, places,
-                       j * T, out, k0 * width + v, width, spare, share * L * L)  # fmt: skip
+            pack_block(w, source, min(max(columns - column, 0), L), column_step, k_step, min(16, K - k0), order, K, out,
+                       (j * taps * K + k0) * width + v, width, spare, share * L * L)  # fmt: skip
 
 
 @part
@@ -315,77 +370,82 @@ def copy_band(x, x0, H, W, C, Cg, row0, rows, left, width, out, out0):
 
 
 @kernel
-def _convolve_kernel(first, end, address, shares, jobs, x, s, parts, segments, panels, bias, y, buffer, buffer_size,
+def _convolve_kernel(first, end, address, shares, jobs, x, s, regions, segments, panels, bias, y, buffer, buffer_size,
                      tables, tables_size):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
-    """The whole convolution: jobs → parts → panels → blocks of the reduction → tiles."""
-    Og, all_panels = s.O // s.groups, s.groups * s.panels
-    source = x if s.inside else buffer
+    """The whole convolution: jobs → regions → panels → blocks of the reduction → tiles."""
+    Og, Cg, all_panels = s.O // s.groups, s.C // s.groups, s.groups * s.panels
     for share in range(first, end):
         rows0 = share * tables_size
         c_rows0 = rows0 + tables_size // 2
         for job in range(share * jobs // shares, (share + 1) * jobs // shares):
-            split, q0 = job % s.splits, job // s.splits % s.bands * s.band
+            split, band0 = job % s.splits, job // s.splits % s.bands * s.band
             n0 = job // (s.splits * s.bands) * s.images
-            images, row0 = min(s.images, s.N - n0), q0 * s.SH + s.top
-            if s.inside:
-                a0, image = ((n0 * s.H + row0) * s.W + s.left) * s.C, s.H * s.W * s.C
-            else:
-                a0, image = share * buffer_size, s.buffer_rows * s.buffer_width * s.C
-                for n in range(images):
-                    copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, row0, s.buffer_rows, s.left,
-                              s.buffer_width, buffer, a0 + n * image)  # fmt: skip
-            for i in range(0, len(parts), PART):
-                y0, x0, rows, columns = parts[i], parts[i + 1], parts[i + 2], parts[i + 3]
-                segment0, n_segments, length, panel0 = parts[i + 4], parts[i + 5], parts[i + 6], parts[i + 7]
-                R, high, low = parts[i + 8], parts[i + 9], parts[i + 10]
-                count, q1 = 0, min(q0 + s.band, rows)
-                lines = images * max(q1 - q0, 0)
+            images = min(s.images, s.N - n0)
+            for i in range(0, len(regions), REGION):
+                t = Region(
+                    regions[i], regions[i + 1], regions[i + 2], regions[i + 3], regions[i + 4], regions[i + 5],
+                    regions[i + 6], regions[i + 7], regions[i + 8], regions[i + 9], regions[i + 10], regions[i + 11],
+                    regions[i + 12], regions[i + 13], regions[i + 14], regions[i + 15], regions[i + 16],
+                    regions[i + 17], regions[i + 18], regions[i + 19])  # fmt: skip
+                q0, q1 = max(band0, t.q0), min(band0 + s.band, t.q1)
+                if q0 >= q1:
+                    continue
+                row0, column0 = q0 * s.SH + s.top, t.r0 * s.SW + s.left
+                if t.inside:
+                    source, a0, image = x, ((n0 * s.H + row0) * s.W + column0) * s.C, s.H * s.W * s.C
+                else:
+                    source, a0, image = buffer, share * buffer_size, t.rows * t.width * s.C
+                if t.copies:
+                    for n in range(images):
+                        copy_band(x, (n0 + n) * s.H * s.W * s.C, s.H, s.W, s.C, s.pixel, row0, t.rows, column0,
+                                  t.width, buffer, a0 + n * image)  # fmt: skip
+                count, lines = 0, images * (q1 - q0)
                 for n in range(images):
                     for q in range(q0, q1):
-                        a_row = n * image + (q - q0) * s.SH * s.buffer_width * s.pixel
-                        c_row = ((n * s.OH + y0 + q * s.YH) * s.OW + x0) * s.O
-                        if high > 0:
-                            for t in range(high + low):
-                                r = t * R - max(t - high, 0)
-                                k = count * high + t if t < high else lines * high + count * low + t - high
+                        a_row = n * image + (q - q0) * s.SH * t.width * s.pixel
+                        c_row = ((n * s.OH + t.y0 + q * s.YH) * s.OW + t.x0 + t.r0 * s.YW) * s.O
+                        if t.high > 0:
+                            for m in range(t.high + t.low):
+                                r = m * t.R - max(m - t.high, 0)
+                                k = count * t.high + m
+                                if m >= t.high:
+                                    k = lines * t.high + count * t.low + m - t.high
                                 tables[rows0 + k] = a_row + r * s.SW * s.pixel
                                 tables[c_rows0 + k] = c_row + r * s.YW * s.O
                             count += 1
                         else:
-                            for r in range(columns):
+                            for r in range(t.r1 - t.r0):
                                 tables[rows0 + count] = a_row + r * s.SW * s.pixel
                                 tables[c_rows0 + count] = c_row + r * s.YW * s.O
                                 count += 1
-                if count == 0:
-                    continue
-                while high == 0 and count % s.R:  # the last tile repeats its last pixel
+                while t.high == 0 and count % s.R:  # the last tile repeats its last pixel
                     tables[rows0 + count] = tables[rows0 + count - 1]
                     tables[c_rows0 + count] = tables[c_rows0 + count - 1]
                     count += 1
-                K = n_segments * length
+                K, length = t.segments * t.length, t.length
                 together = REDUCTION // length if 0 < length <= REDUCTION else 1  # runs, or a piece of one, in a block
                 for gp in range(split * all_panels // s.splits, (split + 1) * all_panels // s.splits):
                     g, p = gp // s.panels, gp % s.panels
                     segment, k, done = 0, 0, 0
                     while True:  # once even if no tap meets these pixels: then only the bias is written
-                        n_run, k_run = min(together, n_segments - segment), min(length - k, REDUCTION)
-                        a, segment1 = a0 + g * s.group + k, segment0 + segment
-                        b, c = panel0 + (gp * K + done) * s.width, n0 * s.OH * s.OW * s.O + g * Og + p * s.width
+                        n_run, k_run = min(together, t.segments - segment), min(length - k, REDUCTION)
+                        a, segment0 = a0 + g * t.group + k, t.segment0 + segment
+                        b, c = (gp * s.K + t.tap0 * Cg + done) * s.width, n0 * s.OH * s.OW * s.O + g * Og + p * s.width
                         width = min(s.width, Og - p * s.width)
-                        if high == 0:
+                        if t.high == 0:
                             rows_tiles(
-                                address, source, a, tables, rows0, count // s.R, segments, segment1, n_run, k_run,
+                                address, source, a, tables, rows0, count // s.R, segments, segment0, n_run, k_run,
                                 panels, b, y, c, tables, c_rows0, width, bias, gp * s.width, done)  # fmt: skip
                         else:
                             line_tiles(
-                                parts[i + 11], source, a, s.SW * s.pixel, tables, rows0, lines * high, segments,
-                                segment1, n_run, k_run, panels, b, y, c, s.YW * s.O, tables, c_rows0, width, bias,
-                                gp * s.width, done)  # fmt: skip
-                            if low > 0:
-                                line_tiles(
-                                    parts[i + 12], source, a, s.SW * s.pixel, tables, rows0 + lines * high, lines * low,
-                                    segments, segment1, n_run, k_run, panels, b, y, c, s.YW * s.O, tables,
-                                    c_rows0 + lines * high, width, bias, gp * s.width, done)  # fmt: skip
+                                t.tile, source, a, s.SW * s.pixel, tables, rows0, lines * t.high, segments, segment0,
+                                n_run, k_run, panels, b, y, c, s.YW * s.O, tables, c_rows0, width, bias, gp * s.width,
+                                done)  # fmt: skip
+                        if t.low > 0:
+                            line_tiles(
+                                t.low_tile, source, a, s.SW * s.pixel, tables, rows0 + lines * t.high, lines * t.low,
+                                segments, segment0, n_run, k_run, panels, b, y, c, s.YW * s.O, tables,
+                                c_rows0 + lines * t.high, width, bias, gp * s.width, done)  # fmt: skip
                         done += n_run * k_run
                         if done == K:
                             break
@@ -409,14 +469,14 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
         threads = settings.threads()
         with scratch(threads * L * L, s.dtype) as spare:
             pack_kernel(threads, threads, flat(w), p.sizes.width, p.sizes.panels, s.groups, K, columns, Og * Cg * T,
-                        column_step, k_step, T, p.places, panels, spare)  # fmt: skip
+                        column_step, k_step, p.order, p.taps, panels, spare)  # fmt: skip
 
     with (
         packed(w, ("direct", s, transpose), s.N * p.sizes.OH * p.sizes.OW, p.panels, pack) as panels,
         scratch(shares * p.buffer, s.dtype) as buffer,
         scratch(shares * p.tables, np.int64) as tables,
     ):
-        _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.parts, p.segments,
+        _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.regions, p.segments,
                          panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables)  # fmt: skip
     return y
 
@@ -596,13 +656,16 @@ def _finish_kernel(first, end, sums, sums_size, splits, s, T, dw, spare):  # typ
         for v in range(0, min(s.width, Og - column), L):
             for e in range(0, length, L):
                 m = min(L, length - e)
+                c, t = c0 + e // T, e % T
                 for i in range(m):
-                    c, t = c0 + (e + i) // T, (e + i) % T
                     source = (gp * rows + t * Cg + c) * s.width + v
                     total = vload(sums, source)
                     for k in range(1, splits):
                         total = total + vload(sums, source + k * sums_size)
                     vstore(spare, square + i * L, total)
+                    t += 1
+                    if t == T:
+                        c, t = c + 1, 0
                 vtranspose(spare, square)
                 for j in range(min(L, Og - column - v)):
                     target = ((g * Og + column + v + j) * Cg + c0) * T + e

@@ -105,16 +105,15 @@ def convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool,
     rows = np.arange(s.T)
 
     def pack(u: Array) -> None:
-        threads = settings.threads()
-        places = np.arange(s.panels * taps).reshape(s.panels, taps) * s.C * width
+        order, threads = np.arange(taps), settings.threads()
         if transpose:
-            places = places[:, ::-1]  # the filter is turned round
+            order = order[::-1].copy()  # the filter is turned round
         with (
             scratch(taps * s.C * s.Op, shape.dtype) as panels,
             scratch(threads * (6 * s.K + L) * L, shape.dtype) as spare,
         ):
-            pack_kernel(threads, threads, flat(w), width, s.panels, 1, s.C, s.O, 0, column_step, k_step, taps,
-                        places.ravel(), panels, spare)  # fmt: skip
+            pack_kernel(threads, threads, flat(w), width, s.panels, 1, s.C, s.O, 0, column_step, k_step, order, taps,
+                        panels, spare)  # fmt: skip
             _filters_kernel(threads, threads, panels, s, u, spare)
 
     with (

@@ -74,7 +74,7 @@ def _tiles_kernel(first, end, shares, x, s, v, spare):  # type: ignore[no-untype
 
 
 @kernel
-def _panels_kernel(first, end, address, shares, w, w_steps, places, s, reduction, v, bias, y, packed, u, m, spare,
+def _panels_kernel(first, end, address, shares, w, w_steps, order, s, reduction, v, bias, y, packed, u, m, spare,
                    v_rows, m_rows):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """Panels, blocks of channels: pack, transform, 36 products; then transform the panel's products back."""
     L, width, taps, (column_step, k_step) = lanes(v), s.Op // s.panels, s.K * s.K, w_steps
@@ -89,8 +89,8 @@ def _panels_kernel(first, end, address, shares, w, w_steps, places, s, reduction
                     column = p * width + i
                     source, n = column * column_step + c0 * k_step, min(max(s.O - column, 0), L)
                     for k in range(0, count, 16):
-                        pack_block(w, source + k * k_step, n, column_step, k_step, min(16, count - k), taps, places,
-                                   0, packed, packed0 + k * width + i, width, spare, spare0 + 72 * L)  # fmt: skip
+                        pack_block(w, source + k * k_step, n, column_step, k_step, min(16, count - k), order, s.block,
+                                   packed, packed0 + k * width + i, width, spare, spare0 + 72 * L)  # fmt: skip
                     for at in range(i, count * width, width):
                         transform_filters(packed, packed0 + at, s.block * width, s.K, u, u0 + at, s.u_step, spare,
                                           spare0)  # fmt: skip
@@ -109,9 +109,9 @@ def convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool,
     """Forward, or the input gradient (transpose), with sums of at most `reduction` channels at a time."""
     s, V = panel_sizes(shape, transpose, gradient=False)
     L, width, taps, threads = lanes_of(shape.dtype), s.Op // s.panels, s.K * s.K, settings.threads()
-    places, w_steps = np.arange(taps) * s.block * width, (taps * s.C, taps)
+    order, w_steps = np.arange(taps), (taps * s.C, taps)
     if transpose:
-        places, w_steps = places[::-1].copy(), (taps, taps * s.O)  # the filter is turned round
+        order, w_steps = order[::-1].copy(), (taps, taps * s.O)  # the filter is turned round
     bias = np.zeros(s.Op + width, shape.dtype)  # the products start from its last `width` zeros
     if b is not None:
         bias[: s.O] = b
@@ -125,7 +125,7 @@ def convolve(x: Array, w: Array, b: Array | None, shape: Shape, transpose: bool,
         scratch(threads * (72 + L) * L, shape.dtype) as spare,
     ):
         _tiles_kernel(threads, threads, flat(x), s, v, spare)
-        _panels_kernel(shares, tile("rows", V, shape.dtype, s.R), shares, flat(w), w_steps, places, s, reduction, v,
+        _panels_kernel(shares, tile("rows", V, shape.dtype, s.R), shares, flat(w), w_steps, order, s, reduction, v,
                        bias, y.reshape(-1), packed, u, m, spare, rows * s.Cp, rows * width)  # fmt: skip
     return y
 

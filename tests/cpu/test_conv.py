@@ -1,6 +1,7 @@
 """The CPU's convolution against PyTorch in float64, in the numbers' own layout and with every option."""
 
 import itertools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -92,6 +93,28 @@ def test_every_option(shape):
 def test_many_more_shapes():
     for shape in shapes(1, 3000):
         check(**shape)
+
+
+@pytest.fixture
+def edges_apart(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let small images, too, be read where they are except at their edges."""
+    monkeypatch.setattr(direct, "LARGE", 0)
+    direct.plan.cache_clear()
+    yield
+    direct.plan.cache_clear()
+
+
+@pytest.mark.usefixtures("edges_apart")
+@pytest.mark.parametrize("shape", [s for s in shapes(4, 200) if s["filters"] <= 32 and s["groups"] == 1], ids=str)
+def test_every_option_with_edges_apart(shape):
+    check(**shape)
+
+
+@pytest.mark.parametrize("filters", [16, 32, 48])
+def test_every_width_of_an_image(filters):
+    """Rows are cut into tiles of two heights."""
+    for width in range(1, 31):
+        check(2, 3, 2, width, filters, (2, 3), padding=((0, 0), (1, 1)))
 
 
 @pytest.mark.parametrize("C", [1, 2, 15, 16, 17, 33, 65])
