@@ -45,7 +45,7 @@ from .microkernel import (
     taps_tiles,
     tile,
 )
-from .threads import flat, kernel, part, scratch
+from .threads import flat, kernel, part, record, scratch
 from .vectors import lanes, lanes_of, prefetch, vcopy, vfill, vload, vload_part, vstore, vstore_part, vtranspose, vzero
 
 Array = Any
@@ -192,14 +192,15 @@ class Region(NamedTuple):
     low_tile: int
 
 
-REGION = len(Region._fields)
+SIZES, REGION = len(Sizes._fields), len(Region._fields)
+_sizes, _region = record(Sizes), record(Region)
 
 
 class Plan(NamedTuple):
     """Sizes and tables of one pass."""
 
     sizes: Sizes
-    regions: Array  # REGION numbers for each
+    numbers: Array  # the sizes, then the regions, for the kernel
     segments: Array
     order: Array  # which tap of all parts together a filter position is, or −1
     taps: int
@@ -261,7 +262,7 @@ def plan(s: Shape, transpose: bool, n_threads: int) -> Plan:
         tap0 += len(p.taps)
     sizes = Sizes(s.N, H, W, C, *out, O, s.groups, panels, width, tap0 * Cg, TILE_ROWS[V - 1], top, left, *step,
                   *out_step, images, bands, band, splits, pixel)  # fmt: skip
-    return Plan(sizes, np.array(table).ravel(), np.array([*segments, 0]), order, tap0, V,
+    return Plan(sizes, np.concatenate([sizes, *table]), np.array([*segments, 0]), order, tap0, V,
                 max(tap0 * C * panels * width, 1), -(-s.N // images) * bands * splits, buffer_size,
                 2 * (images * band * columns + MOST_ROWS))  # fmt: skip
 
@@ -373,9 +374,10 @@ def copy_band(x, x0, H, W, C, Cg, row0, rows, left, width, out, out0):
 
 
 @kernel
-def _convolve_kernel(first, end, address, shares, jobs, x, s, regions, segments, panels, bias, y, buffer, buffer_size,
+def _convolve_kernel(first, end, address, shares, jobs, x, numbers, segments, panels, bias, y, buffer, buffer_size,
                      tables, tables_size):  # type: ignore[no-untyped-def]  # a body  # fmt: skip
     """The whole convolution: jobs → regions → panels → blocks of the reduction → tiles."""
+    s = _sizes(numbers, 0)
     Og, Cg, all_panels = s.O // s.groups, s.C // s.groups, s.groups * s.panels
     for share in range(first, end):
         rows0 = share * tables_size
@@ -384,12 +386,8 @@ def _convolve_kernel(first, end, address, shares, jobs, x, s, regions, segments,
             split, band0 = job % s.splits, job // s.splits % s.bands * s.band
             n0 = job // (s.splits * s.bands) * s.images
             images = min(s.images, s.N - n0)
-            for i in range(0, len(regions), REGION):
-                t = Region(
-                    regions[i], regions[i + 1], regions[i + 2], regions[i + 3], regions[i + 4], regions[i + 5],
-                    regions[i + 6], regions[i + 7], regions[i + 8], regions[i + 9], regions[i + 10], regions[i + 11],
-                    regions[i + 12], regions[i + 13], regions[i + 14], regions[i + 15], regions[i + 16],
-                    regions[i + 17], regions[i + 18], regions[i + 19])  # fmt: skip
+            for i in range(SIZES, len(numbers), REGION):
+                t = _region(numbers, i)
                 q0, q1 = max(band0, t.q0), min(band0 + s.band, t.q1)
                 if q0 >= q1:
                     continue
@@ -479,7 +477,7 @@ def _convolve(x: Array, w: Array, b: Array | None, s: Shape, transpose: bool) ->
         scratch(shares * p.buffer, s.dtype) as buffer,
         scratch(shares * p.tables, np.int64) as tables,
     ):
-        _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.sizes, p.regions, p.segments,
+        _convolve_kernel(shares, tile("rows", p.V, s.dtype), shares, p.jobs, flat(x), p.numbers, p.segments,
                          panels, bias.reshape(-1), y.reshape(-1), buffer, p.buffer, tables, p.tables)  # fmt: skip
     return y
 
