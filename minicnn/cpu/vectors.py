@@ -30,6 +30,7 @@ from . import settings
 from .threads import part
 
 VECTOR_BYTES = {"avx512": 64, "avx2": 32, "neon": 16, "scalar": 0}[settings.vector()]
+STREAMS = settings.vector() in ("avx512", "avx2")  # x86: `vstream` can go past the caches
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
@@ -159,6 +160,41 @@ def vstore(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, types.int64, value), codegen
+
+
+@intrinsic
+def vstream(typingctx: Any, array: Any, index: Any, value: Any, past: Any) -> Any:
+    """array[index : index + lanes] = value; if `past`, then past the caches, which costs no read of the old numbers.
+
+    Past the caches, the address must be a multiple of 16 bytes and the body must end with `vdrain`. Numbers that stand
+    side by side must follow each other soon, so that they leave the processor as whole cache lines.
+    """
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        address = _address(context, builder, sig.args[0], *args[:2], args[2].type)
+        with builder.if_else(cgutils.is_true(builder, args[3])) as (streamed, cached):
+            with streamed:
+                store = builder.store(args[2], address, align=16 if STREAMS else sig.args[0].dtype.bitwidth // 8)
+                if STREAMS:
+                    store.set_metadata("nontemporal", builder.module.add_metadata([I32(1)]))
+            with cached:
+                builder.store(args[2], address, align=sig.args[0].dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(array, types.int64, value, types.boolean), codegen
+
+
+@intrinsic
+def vdrain(typingctx: Any) -> Any:
+    """Let no later store overtake those of `vstream`: other threads, too, find the numbers."""
+
+    def codegen(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        if STREAMS:
+            kind = ir.FunctionType(ir.VoidType(), [])
+            builder.call(cgutils.get_or_insert_function(builder.module, kind, "llvm.x86.sse.sfence"), [])
+        return context.get_dummy_value()
+
+    return types.void(), codegen
 
 
 @intrinsic

@@ -113,6 +113,23 @@ def test_gradients_nobody_wants_are_not_computed() -> None:
         assert [g is not None for g in cpu.batch_norm_eval_backward(x, eval_cache, needs)] == list(needs)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_large_image_has_the_same_bits(dtype: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    for channels in (1, 3, 16, 20, 64, 130):
+        x, dy = rng.standard_normal((2, 3, channels, 13, 11)).astype(dtype)
+        w, b, mean = rng.standard_normal((3, channels)).astype(dtype)
+        results: list[list[np.ndarray]] = []
+        for large in (x.nbytes, x.nbytes + 1):  # the first of them makes this image a large one
+            monkeypatch.setattr(cpu, "LARGE", large)
+            (y, *moments), cache = cpu.batch_norm_forward(x, w, b, 1e-5)
+            z, eval_cache = cpu.batch_norm_eval_forward(x, mean, w * w, w, b, 1e-5)
+            gradients = (*cpu.batch_norm_backward(dy, cache), *cpu.batch_norm_eval_backward(dy, eval_cache))
+            results.append([y, *moments, z, *gradients])
+        for one, other in zip(*results):
+            np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize("threads", [1, 2, 3, 5])
 def test_threads_change_no_bit(threads: int, thread_count: Any) -> None:
     x = np.random.default_rng(0).standard_normal((13, 20, 17, 19)).astype(np.float32)

@@ -8,6 +8,7 @@ from minicnn.cpu.vectors import (
     lanes,
     lanes_of,
     vcopy,
+    vdrain,
     vfill,
     vgate,
     vload,
@@ -17,6 +18,7 @@ from minicnn.cpu.vectors import (
     vmin,
     vstore,
     vstore_part,
+    vstream,
     vsum,
     vtranspose,
     vzero,
@@ -44,6 +46,13 @@ def _part_kernel(first, end, x, n, out):
 def _copy_kernel(first, end, x, n, out):
     vcopy(x, 1, out, 2, n)
     vzero(out, 60, n)
+
+
+@kernel
+def _stream_kernel(first, end, x, out, past):
+    for piece in range(first, end):
+        vstream(out, piece * lanes(x), vload(x, piece * lanes(x)), past)
+    vdrain()
 
 
 @kernel
@@ -90,6 +99,18 @@ def test_copy_and_zero(dtype):
         expected = np.full(120, -1, dtype)
         expected[2 : 2 + n], expected[60 : 60 + n] = x[1 : 1 + n], 0
         assert np.array_equal(out, expected)
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_stores_past_the_caches(dtype, past):
+    size, L = 16 // np.dtype(dtype).itemsize, lanes_of(dtype)
+    for offset in range(0, 64, size):  # from every multiple of 16 bytes; NumPy's arrays begin with one
+        x, out = np.arange(100 * L, dtype=dtype), np.full(100 * L + 64 + size, -1, dtype)
+        _stream_kernel(100, x, out[offset : offset + x.size], past)
+        np.testing.assert_array_equal(out[offset : offset + x.size], x)
+        assert (out[:offset] == -1).all()
+        assert (out[offset + x.size :] == -1).all()
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
