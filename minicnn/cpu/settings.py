@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from functools import lru_cache
 
 from ..errors import MinicnnError
@@ -43,3 +44,8 @@ def threads() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def is_x86() -> bool:
+    """Return whether this is an x86 processor, whatever vector registers are chosen."""
+    return platform.machine().lower() in ("x86_64", "amd64")

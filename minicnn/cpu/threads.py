@@ -152,16 +152,10 @@ def _take(builder: Any, state: Any) -> Any:
 
 
 def _emit_pause(builder: Any, module: Any, give_way: bool) -> None:
-    names = {"x86": "llvm.x86.sse2.pause"} if numba.config.MACHINE_BITS == 64 and _is_x86() else {}
+    names = {"x86": "llvm.x86.sse2.pause"} if numba.config.MACHINE_BITS == 64 and settings.is_x86() else {}
     for name in [*names.values()] * 8 + (["sched_yield"] if give_way and sys.platform != "win32" else []):
         kind = ir.FunctionType(ir.IntType(32) if name == "sched_yield" else ir.VoidType(), [])
         builder.call(cgutils.get_or_insert_function(module, kind, name), [])
-
-
-def _is_x86() -> bool:
-    import platform
-
-    return platform.machine().lower() in ("x86_64", "amd64")
 
 
 def _run_shares(function: Callable[..., None]) -> Any:

@@ -30,7 +30,7 @@ from . import settings
 from .threads import part
 
 VECTOR_BYTES = {"avx512": 64, "avx2": 32, "neon": 16, "scalar": 0}[settings.vector()]
-STREAMS = settings.vector() in ("avx512", "avx2")  # x86: `vstream` can go past the caches
+STREAMS = settings.is_x86() and settings.vector() in ("avx512", "avx2")  # `vstream` can go past the caches
 I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
