@@ -38,11 +38,14 @@ def wins(s: Shape, gradient: bool = True) -> bool:
     tiles = tiles_of(s)
     if tiles >= max(s.C, s.O) // 2:
         return True
-    if not gradient and tiles >= 12 and s.C * s.O <= SMALL:
-        return True
-    # 5 × 5 pixels, say, leave much of their four tiles unused.
-    saves_half = s.N * s.out[0] * s.out[1] * s.kernel[0] ** 2 >= 2 * 36 * tiles
-    return saves_half and tiles >= (8 if gradient else 12) and in_panels(s, tiles)
+    if s.N * s.out[0] * s.out[1] * s.kernel[0] ** 2 < 2 * 36 * tiles:
+        return False  # 5 × 5 pixels, say, leave so much of their four tiles unused that not half is saved
+    if gradient:
+        return tiles >= 8 and in_panels(s, tiles)
+    if s.N == 1:
+        return tiles >= 12 and (in_panels(s, tiles) or s.C * s.O <= SMALL)
+    # Networks of a few small images are those that magnify rounding most.
+    return tiles >= 32 and in_panels(s, tiles) and s.C * s.O > SMALL
 
 
 def in_panels(s: Shape, most: int) -> bool:
