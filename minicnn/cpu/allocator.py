@@ -14,7 +14,7 @@ import platform
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # malloc.h
 KEEP = 1 << 29
-LARGEST = 1 << 30  # larger arrays come from the operating system and go back to it
+LARGEST = 44 << 20  # larger arrays come from the operating system: gradients of 150 MB would cut the free memory up
 
 
 def keep_memory() -> bool:
