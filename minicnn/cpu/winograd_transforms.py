@@ -120,16 +120,16 @@ def spread_pass(a, i, si, out, o, so, M):  # type: ignore[no-untyped-def]  # a b
     y0, y1 = vload(a, i), vload(a, i + si)
     vstore(out, o, y0)
     if M == 2:
-        _spread_rest(y0, P * y1, y0, Q * y1, y1, out, o, so)
+        _rest(y0, P * y1, y0, Q * y1, y1, out, o, so)
     else:
         y2, y3 = vload(a, i + 2 * si), vload(a, i + 3 * si)
         p, q, r, s = y0 + PP * y2, P * (y1 + PP * y3), y0 + QQ * y2, Q * (y1 + QQ * y3)
-        _spread_rest(p, q, r, s, y3, out, o, so)
+        _rest(p, q, r, s, y3, out, o, so)
 
 
 @part
-def _spread_rest(p, q, r, s, last, out, o, so):  # type: ignore[no-untyped-def]  # a body
-    """The other rows of A y."""
+def _rest(p, q, r, s, last, out, o, so):  # type: ignore[no-untyped-def]  # a body
+    """Rows 1 to 5 of A y and of G g: ± for the points of both signs, then ∞."""
     vstore(out, o + so, p + q)
     vstore(out, o + 2 * so, p - q)
     vstore(out, o + 3 * so, r + s)
@@ -147,11 +147,7 @@ def filter_pass(a, i, si, out, o, so, K):  # type: ignore[no-untyped-def]  # a b
         p, q, r, s = p + (PP * PP) * last, q + PP * g3, r + (QQ * QQ) * last, s + QQ * g3
     p, q, r, s = NP * p, (NP * P) * q, NQ * r, (NQ * Q) * s
     vstore(out, o, N0 * g0)
-    vstore(out, o + so, p + q)
-    vstore(out, o + 2 * so, p - q)
-    vstore(out, o + 3 * so, r + s)
-    vstore(out, o + 4 * so, r - s)
-    vstore(out, o + 5 * so, last)
+    _rest(p, q, r, s, last, out, o, so)
 
 
 @part
